@@ -1,0 +1,37 @@
+-- Patients: the text that was written, beside the columns that searches and scopes need.
+CREATE TABLE patient (
+    id text COLLATE "C" CONSTRAINT patient_pkey PRIMARY KEY,
+    tenant integer NOT NULL DEFAULT :tenant CONSTRAINT patient_tenant CHECK (tenant = :tenant),
+    version bigint NOT NULL,
+    last_updated timestamptz(3) NOT NULL,
+    security text[] COLLATE "C",
+    tokens text[] COLLATE "C" NOT NULL,
+    body text NOT NULL
+);
+CREATE INDEX patient_tokens ON patient USING gin (tokens);
+
+-- The parts of names, folded for search by beginning.
+CREATE TABLE patient_name (
+    id text COLLATE "C" NOT NULL CONSTRAINT patient_name_id REFERENCES patient (id) ON DELETE CASCADE,
+    tenant integer NOT NULL DEFAULT :tenant CONSTRAINT patient_name_tenant CHECK (tenant = :tenant),
+    part text COLLATE "C" NOT NULL,
+    value text COLLATE "C" NOT NULL
+);
+CREATE INDEX patient_name_value ON patient_name (value, id);
+CREATE INDEX patient_name_patient ON patient_name (id);
+
+-- Replaced and deleted versions.
+CREATE TABLE patient_history (
+    id text COLLATE "C" NOT NULL,
+    tenant integer NOT NULL DEFAULT :tenant CONSTRAINT patient_history_tenant CHECK (tenant = :tenant),
+    version bigint NOT NULL,
+    last_updated timestamptz(3) NOT NULL,
+    security text[] COLLATE "C",
+    deleted boolean NOT NULL,
+    body text,
+    CONSTRAINT patient_history_pkey PRIMARY KEY (id, version),
+    CONSTRAINT patient_history_body CHECK (deleted = (body IS NULL))
+);
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON patient, patient_name TO :role;
+GRANT SELECT, INSERT ON patient_history TO :role;

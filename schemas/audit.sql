@@ -1,0 +1,47 @@
+CREATE SCHEMA audit;
+
+ALTER SCHEMA audit OWNER TO vitals_owner;
+
+CREATE TABLE audit.migration (
+    scope text NOT NULL COLLATE pg_catalog."C",
+    tenant text NOT NULL COLLATE pg_catalog."C",
+    version integer NOT NULL,
+    description text NOT NULL,
+    checksum bytea NOT NULL,
+    state text NOT NULL COLLATE pg_catalog."C",
+    error text,
+    duration_ms bigint NOT NULL,
+    applied_at timestamp(3) with time zone NOT NULL,
+    CONSTRAINT migration_state CHECK ((state = ANY (ARRAY['applied'::text, 'failed'::text])))
+);
+
+ALTER TABLE audit.migration OWNER TO vitals_owner;
+
+CREATE TABLE audit.record (
+    chain text NOT NULL COLLATE pg_catalog."C",
+    writer bigint NOT NULL,
+    sequence bigint NOT NULL,
+    id uuid NOT NULL,
+    "time" timestamp(3) with time zone NOT NULL,
+    record text NOT NULL,
+    previous bytea NOT NULL,
+    hash bytea NOT NULL
+)
+PARTITION BY RANGE ("time");
+
+ALTER TABLE audit.record OWNER TO vitals_owner;
+
+ALTER TABLE ONLY audit.migration
+    ADD CONSTRAINT migration_pkey PRIMARY KEY (scope, tenant, version);
+
+ALTER TABLE ONLY audit.record
+    ADD CONSTRAINT record_id UNIQUE (id, "time");
+
+ALTER TABLE ONLY audit.record
+    ADD CONSTRAINT record_pkey PRIMARY KEY (chain, "time", writer, sequence);
+
+GRANT USAGE ON SCHEMA audit TO vitals_audit_write;
+GRANT USAGE ON SCHEMA audit TO vitals_audit_read;
+
+GRANT INSERT ON TABLE audit.record TO vitals_audit_write;
+GRANT SELECT ON TABLE audit.record TO vitals_audit_read;

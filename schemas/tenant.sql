@@ -1,0 +1,142 @@
+CREATE SCHEMA :role;
+
+ALTER SCHEMA :role OWNER TO vitals_owner;
+
+CREATE TABLE :role.audit_outbox (
+    id uuid NOT NULL,
+    tenant integer DEFAULT :tenant NOT NULL,
+    writer bigint NOT NULL,
+    record text NOT NULL,
+    CONSTRAINT audit_outbox_tenant CHECK ((tenant = :tenant))
+);
+
+ALTER TABLE :role.audit_outbox OWNER TO vitals_owner;
+
+CREATE TABLE :role.observation (
+    id text NOT NULL COLLATE pg_catalog."C",
+    tenant integer DEFAULT :tenant NOT NULL,
+    version bigint NOT NULL,
+    last_updated timestamp(3) with time zone NOT NULL,
+    patient text COLLATE pg_catalog."C",
+    vital text COLLATE pg_catalog."C",
+    code1 text COLLATE pg_catalog."C",
+    codes text[] NOT NULL COLLATE pg_catalog."C",
+    category text[] NOT NULL COLLATE pg_catalog."C",
+    status text NOT NULL COLLATE pg_catalog."C",
+    security text[] COLLATE pg_catalog."C",
+    eff_low timestamp(3) with time zone NOT NULL,
+    eff_high timestamp(3) with time zone NOT NULL,
+    tokens text[] COLLATE pg_catalog."C",
+    body text NOT NULL,
+    CONSTRAINT observation_tenant CHECK ((tenant = :tenant))
+);
+
+ALTER TABLE :role.observation OWNER TO vitals_owner;
+
+CREATE TABLE :role.observation_history (
+    id text NOT NULL COLLATE pg_catalog."C",
+    tenant integer DEFAULT :tenant NOT NULL,
+    version bigint NOT NULL,
+    last_updated timestamp(3) with time zone NOT NULL,
+    patient text COLLATE pg_catalog."C",
+    vital text COLLATE pg_catalog."C",
+    codes text[] NOT NULL COLLATE pg_catalog."C",
+    category text[] NOT NULL COLLATE pg_catalog."C",
+    status text NOT NULL COLLATE pg_catalog."C",
+    security text[] COLLATE pg_catalog."C",
+    deleted boolean NOT NULL,
+    body text,
+    CONSTRAINT observation_history_body CHECK ((deleted = (body IS NULL))),
+    CONSTRAINT observation_history_tenant CHECK ((tenant = :tenant))
+);
+
+ALTER TABLE :role.observation_history OWNER TO vitals_owner;
+
+CREATE TABLE :role.patient (
+    id text NOT NULL COLLATE pg_catalog."C",
+    tenant integer DEFAULT :tenant NOT NULL,
+    version bigint NOT NULL,
+    last_updated timestamp(3) with time zone NOT NULL,
+    security text[] COLLATE pg_catalog."C",
+    tokens text[] NOT NULL COLLATE pg_catalog."C",
+    body text NOT NULL,
+    CONSTRAINT patient_tenant CHECK ((tenant = :tenant))
+);
+
+ALTER TABLE :role.patient OWNER TO vitals_owner;
+
+CREATE TABLE :role.patient_history (
+    id text NOT NULL COLLATE pg_catalog."C",
+    tenant integer DEFAULT :tenant NOT NULL,
+    version bigint NOT NULL,
+    last_updated timestamp(3) with time zone NOT NULL,
+    security text[] COLLATE pg_catalog."C",
+    deleted boolean NOT NULL,
+    body text,
+    CONSTRAINT patient_history_body CHECK ((deleted = (body IS NULL))),
+    CONSTRAINT patient_history_tenant CHECK ((tenant = :tenant))
+);
+
+ALTER TABLE :role.patient_history OWNER TO vitals_owner;
+
+CREATE TABLE :role.patient_name (
+    id text NOT NULL COLLATE pg_catalog."C",
+    tenant integer DEFAULT :tenant NOT NULL,
+    part text NOT NULL COLLATE pg_catalog."C",
+    value text NOT NULL COLLATE pg_catalog."C",
+    CONSTRAINT patient_name_tenant CHECK ((tenant = :tenant))
+);
+
+ALTER TABLE :role.patient_name OWNER TO vitals_owner;
+
+ALTER TABLE ONLY :role.audit_outbox
+    ADD CONSTRAINT audit_outbox_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY :role.observation_history
+    ADD CONSTRAINT observation_history_pkey PRIMARY KEY (id, version);
+
+ALTER TABLE ONLY :role.observation
+    ADD CONSTRAINT observation_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY :role.patient_history
+    ADD CONSTRAINT patient_history_pkey PRIMARY KEY (id, version);
+
+ALTER TABLE ONLY :role.patient
+    ADD CONSTRAINT patient_pkey PRIMARY KEY (id);
+
+CREATE INDEX observation_codes ON :role.observation USING gin (codes);
+
+CREATE INDEX observation_last_updated ON :role.observation USING btree (last_updated DESC, id);
+
+CREATE INDEX observation_patient_code ON :role.observation USING btree (patient, code1, eff_low DESC, id);
+
+CREATE INDEX observation_patient_date ON :role.observation USING btree (patient, eff_low DESC, id);
+
+CREATE INDEX observation_tokens ON :role.observation USING gin (tokens);
+
+CREATE INDEX patient_last_updated ON :role.patient USING btree (last_updated DESC, id);
+
+CREATE INDEX patient_name_patient ON :role.patient_name USING btree (id);
+
+CREATE INDEX patient_name_value ON :role.patient_name USING btree (value, id);
+
+CREATE INDEX patient_tokens ON :role.patient USING gin (tokens);
+
+ALTER TABLE ONLY :role.patient_name
+    ADD CONSTRAINT patient_name_id FOREIGN KEY (id) REFERENCES :role.patient(id) ON DELETE CASCADE;
+
+GRANT USAGE ON SCHEMA :role TO :role;
+GRANT USAGE ON SCHEMA :role TO vitals_settle;
+
+GRANT INSERT ON TABLE :role.audit_outbox TO :role;
+GRANT SELECT,DELETE ON TABLE :role.audit_outbox TO vitals_settle;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE :role.observation TO :role;
+
+GRANT SELECT,INSERT ON TABLE :role.observation_history TO :role;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE :role.patient TO :role;
+
+GRANT SELECT,INSERT ON TABLE :role.patient_history TO :role;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE :role.patient_name TO :role;

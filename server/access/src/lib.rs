@@ -1,0 +1,22 @@
+//! The wall between a request and a tenant's data: who calls, for which tenant, and what of it they may reach.
+//!
+//! A bearer token goes through `gate` (form), [`keys`] (signature), [`claims`] (meaning) and [`verifier`] (tenant,
+//! time, revocation) and becomes an [`access::Access`]; an `Access` turns the token's [`scope`]s into a
+//! [`predicate::Visible`] for each kind of interaction. Pure: nothing here reads a clock, a file or a socket.
+
+pub mod access;
+pub mod audit;
+pub mod claims;
+pub mod clock;
+pub mod directory;
+mod gate;
+mod hash;
+pub mod keys;
+pub mod predicate;
+pub mod refusal;
+pub mod scope;
+pub mod tenant;
+pub mod verifier;
+
+#[cfg(test)]
+mod forge;

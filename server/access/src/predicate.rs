@@ -1,0 +1,169 @@
+//! Which rows a caller may reach, as a value: rendered into SQL for reads, evaluated over extracted columns for writes.
+//! A property test in the store holds the two equal.
+
+use vitals_fhir::index::{ObservationIndex, PatientIndex};
+
+/// The rows of one type within reach of one interaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Visible {
+    /// No row.
+    Nothing,
+    /// Every row of the tenant.
+    Everything,
+    /// The rows that meet at least one of these.
+    AnyOf(Vec<AllOf>),
+}
+
+/// Conditions that must all hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AllOf(pub Vec<Term>);
+
+/// One condition. A row without the column does not meet it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Term {
+    /// In this patient's compartment: the Patient itself, or what is about it.
+    PatientIs(String),
+    /// A vital sign that is one of these alone.
+    VitalIn(Vec<&'static str>),
+    /// A vital sign of whatever kind.
+    VitalAny,
+    /// One of the codes is among these (forms of [`vitals_fhir::token`]).
+    CodeIn(Vec<String>),
+    /// One of the categories is among these (forms of [`vitals_fhir::token`]).
+    CategoryIn(Vec<String>),
+    /// The status is among these (plain codes).
+    StatusIn(Vec<String>),
+    /// One of the security labels is among these (forms of [`vitals_fhir::token`]).
+    SecurityIn(Vec<String>),
+}
+
+/// The columns of one row, or of one resource about to become a row.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Columns<'a> {
+    /// Logical id of the patient: a Patient's own, else of the Patient the resource is about.
+    pub patient: Option<&'a str>,
+    /// The kind of vital sign.
+    pub vital: Option<&'a str>,
+    /// Forms of the codes.
+    pub codes: &'a [String],
+    /// Forms of the categories.
+    pub category: &'a [String],
+    /// The status.
+    pub status: Option<&'a str>,
+    /// Forms of the security labels.
+    pub security: &'a [String],
+}
+
+impl<'a> Columns<'a> {
+    /// The columns of the Patient of this id.
+    pub fn of_patient(id: &'a str, index: &'a PatientIndex) -> Self {
+        Self { patient: Some(id), security: &index.security, ..Self::default() }
+    }
+
+    /// The columns of an Observation.
+    pub fn of_observation(index: &'a ObservationIndex) -> Self {
+        Self {
+            patient: index.patient.as_deref(),
+            vital: index.vital.map(vitals_fhir::vital::VitalClass::name),
+            codes: &index.codes,
+            category: &index.category,
+            status: Some(&index.status),
+            security: &index.security,
+        }
+    }
+}
+
+impl Visible {
+    /// Whether a row of these columns is within reach.
+    pub fn admits(&self, columns: &Columns<'_>) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Everything => true,
+            Self::AnyOf(alternatives) => alternatives.iter().any(|all| all.admits(columns)),
+        }
+    }
+
+    /// The union of alternatives in its smallest form, so that the SQL made of it is small: no condition at all makes
+    /// everything, an alternative narrower than another goes, and two that differ in one list become one.
+    pub(crate) fn union(alternatives: impl IntoIterator<Item = AllOf>) -> Self {
+        let mut kept: Vec<AllOf> = Vec::new();
+        for mut new in alternatives {
+            if new.0.is_empty() {
+                return Self::Everything;
+            }
+            // Each round removes one alternative, so this ends.
+            while let Some((place, merged)) =
+                kept.iter().enumerate().find_map(|(place, old)| old.merged(&new).map(|merged| (place, merged)))
+            {
+                kept.remove(place);
+                new = merged;
+            }
+            kept.push(new);
+        }
+        if kept.is_empty() { Self::Nothing } else { Self::AnyOf(kept) }
+    }
+}
+
+impl AllOf {
+    fn admits(&self, columns: &Columns<'_>) -> bool {
+        self.0.iter().all(|term| term.admits(columns))
+    }
+
+    /// One alternative that admits exactly what either does, if there is an obvious one.
+    fn merged(&self, other: &Self) -> Option<Self> {
+        if self.0.iter().all(|term| other.0.contains(term)) {
+            return Some(self.clone());
+        }
+        if other.0.iter().all(|term| self.0.contains(term)) {
+            return Some(other.clone());
+        }
+        if self.0.len() != other.0.len() {
+            return None;
+        }
+        let mut pairs = self.0.iter().zip(&other.0).enumerate().filter(|(_, (one, two))| one != two);
+        let (place, (one, two)) = pairs.next()?;
+        if pairs.next().is_some() {
+            return None;
+        }
+        let mut terms = self.0.clone();
+        terms[place] = one.either(two)?;
+        Some(Self(terms))
+    }
+}
+
+impl Term {
+    fn admits(&self, columns: &Columns<'_>) -> bool {
+        let overlap = |forms: &[String], wanted: &[String]| forms.iter().any(|form| wanted.contains(form));
+        match self {
+            Self::PatientIs(id) => columns.patient == Some(id.as_str()),
+            Self::VitalIn(names) => columns.vital.is_some_and(|vital| names.contains(&vital)),
+            Self::VitalAny => columns.vital.is_some(),
+            Self::CodeIn(wanted) => overlap(columns.codes, wanted),
+            Self::CategoryIn(wanted) => overlap(columns.category, wanted),
+            Self::StatusIn(wanted) => columns.status.is_some_and(|status| wanted.iter().any(|code| code == status)),
+            Self::SecurityIn(wanted) => overlap(columns.security, wanted),
+        }
+    }
+
+    /// One condition that holds exactly where either does.
+    fn either(&self, other: &Self) -> Option<Self> {
+        match (self, other) {
+            (Self::VitalIn(one), Self::VitalIn(two)) => Some(Self::VitalIn(joined(one, two))),
+            (Self::VitalAny, Self::VitalIn(_)) | (Self::VitalIn(_), Self::VitalAny) => Some(Self::VitalAny),
+            (Self::CodeIn(one), Self::CodeIn(two)) => Some(Self::CodeIn(joined(one, two))),
+            (Self::CategoryIn(one), Self::CategoryIn(two)) => Some(Self::CategoryIn(joined(one, two))),
+            (Self::StatusIn(one), Self::StatusIn(two)) => Some(Self::StatusIn(joined(one, two))),
+            (Self::SecurityIn(one), Self::SecurityIn(two)) => Some(Self::SecurityIn(joined(one, two))),
+            _ => None,
+        }
+    }
+}
+
+fn joined<T: Clone + PartialEq>(one: &[T], two: &[T]) -> Vec<T> {
+    let mut all = one.to_vec();
+    all.extend(two.iter().filter(|item| !one.contains(item)).cloned());
+    all
+}
+
+#[cfg(test)]
+mod tests;

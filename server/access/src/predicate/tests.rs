@@ -1,0 +1,90 @@
+//! The evaluator by cases, and that the union's small form admits what the large one does.
+
+use super::*;
+
+fn forms(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
+}
+
+#[test]
+fn a_row_without_the_column_meets_no_term() {
+    let empty = Columns::default();
+    for term in [
+        Term::PatientIs("p".to_owned()),
+        Term::VitalIn(vec!["spo2"]),
+        Term::VitalAny,
+        Term::CodeIn(forms(&["*|a"])),
+        Term::CategoryIn(forms(&["*|a"])),
+        Term::StatusIn(forms(&["final"])),
+        Term::SecurityIn(forms(&["*|R"])),
+    ] {
+        assert!(!Visible::AnyOf(vec![AllOf(vec![term])]).admits(&empty));
+    }
+    assert!(Visible::Everything.admits(&empty));
+    assert!(!Visible::Nothing.admits(&empty));
+    assert!(!Visible::AnyOf(vec![]).admits(&empty));
+    assert!(Visible::AnyOf(vec![AllOf(vec![])]).admits(&empty));
+}
+
+#[test]
+fn every_term_of_one_alternative_must_hold() {
+    let codes = forms(&["~l|8867-4", "*|8867-4"]);
+    let columns = Columns {
+        patient: Some("p1"),
+        vital: Some("heart_rate"),
+        codes: &codes,
+        status: Some("final"),
+        ..Columns::default()
+    };
+    let patient = |id: &str| Term::PatientIs(id.to_owned());
+    let cases = [
+        (vec![vec![patient("p1")]], true),
+        (vec![vec![patient("p2")]], false),
+        (vec![vec![patient("P1")]], false),
+        (vec![vec![patient("p1"), Term::VitalIn(vec!["spo2"])]], false),
+        (vec![vec![patient("p1"), Term::VitalIn(vec!["spo2"])], vec![Term::VitalAny]], true),
+        (
+            vec![vec![patient("p1"), Term::CodeIn(forms(&["*|8867-4"])), Term::StatusIn(forms(&["amended", "final"]))]],
+            true,
+        ),
+        (vec![vec![Term::CodeIn(forms(&["|8867-4"]))]], false),
+        (vec![vec![Term::CategoryIn(forms(&["*|vital-signs"]))]], false),
+    ];
+    for (alternatives, expected) in cases {
+        let visible = Visible::AnyOf(alternatives.into_iter().map(AllOf).collect());
+        assert_eq!(visible.admits(&columns), expected, "{visible:?}");
+    }
+}
+
+#[test]
+fn unions_take_their_smallest_form() {
+    let patient = || Term::PatientIs("p".to_owned());
+    let any =
+        |alternatives: &[&[Term]]| Visible::AnyOf(alternatives.iter().map(|terms| AllOf(terms.to_vec())).collect());
+    let cases = [
+        (vec![], Visible::Nothing),
+        (vec![vec![patient()], vec![]], Visible::Everything),
+        (vec![vec![patient()], vec![patient()]], any(&[&[patient()]])),
+        (vec![vec![patient(), Term::VitalAny], vec![patient()]], any(&[&[patient()]])),
+        (
+            vec![
+                vec![Term::VitalIn(vec!["spo2"])],
+                vec![Term::VitalIn(vec!["bmi"])],
+                vec![Term::VitalIn(vec!["spo2"])],
+            ],
+            any(&[&[Term::VitalIn(vec!["spo2", "bmi"])]]),
+        ),
+        (vec![vec![Term::VitalIn(vec!["spo2"])], vec![Term::VitalAny]], any(&[&[Term::VitalAny]])),
+        (
+            vec![vec![patient(), Term::VitalIn(vec!["spo2"])], vec![Term::VitalIn(vec!["bmi"])]],
+            any(&[&[patient(), Term::VitalIn(vec!["spo2"])], &[Term::VitalIn(vec!["bmi"])]]),
+        ),
+        (
+            vec![vec![patient()], vec![Term::PatientIs("q".to_owned())]],
+            any(&[&[patient()], &[Term::PatientIs("q".to_owned())]]),
+        ),
+    ];
+    for (alternatives, expected) in cases {
+        assert_eq!(Visible::union(alternatives.iter().cloned().map(AllOf)), expected, "{alternatives:?}");
+    }
+}

@@ -1,0 +1,114 @@
+//! Scopes, the patient and the user of a token into the rows each interaction reaches. Done once for a token, so that
+//! a request only looks its answer up.
+
+use vitals_fhir::{interaction::Letter, resource::ResourceType};
+
+use crate::{
+    predicate::{AllOf, Term, Visible},
+    scope::{Context, Rule, ScopeSet},
+};
+
+const LETTERS: [Letter; 5] = [Letter::Create, Letter::Read, Letter::Update, Letter::Delete, Letter::Search];
+const CELLS: usize = ResourceType::ALL.len() * LETTERS.len();
+
+/// Whose `user/` scopes these are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum User {
+    /// Nobody in particular, or somebody who is neither a patient nor related to one: the whole tenant.
+    Whole,
+    /// A Patient of this tenant: that compartment.
+    Patient(String),
+    /// A RelatedPerson: the compartment of the `patient` claim.
+    Related,
+    /// Somebody who cannot be told: nothing.
+    Nobody,
+}
+
+/// The patient and the user that scopes are confined to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Who<'a> {
+    pub(crate) patient: Option<&'a str>,
+    pub(crate) user: &'a User,
+}
+
+/// What each letter reaches of each type, and by which scopes.
+#[derive(Debug)]
+pub(crate) struct Reach {
+    cells: [Cell; CELLS],
+}
+
+#[derive(Debug)]
+struct Cell {
+    visible: Visible,
+    used: Vec<usize>,
+}
+
+impl Reach {
+    pub(crate) fn of(scopes: &ScopeSet, who: Who<'_>) -> Self {
+        let cells = std::array::from_fn(|place| {
+            let resource = ResourceType::ALL[place / LETTERS.len()];
+            let letter = LETTERS[place % LETTERS.len()];
+            let mut used = Vec::new();
+            let alternatives: Vec<AllOf> = scopes
+                .rules
+                .iter()
+                .enumerate()
+                .filter_map(|(place, rule)| {
+                    let all = rule.as_ref()?.reaches(resource, letter, who)?;
+                    used.push(place);
+                    Some(all)
+                })
+                .collect();
+            Cell { visible: Visible::union(alternatives), used }
+        });
+        Self { cells }
+    }
+
+    pub(crate) fn visible(&self, resource: ResourceType, letter: Letter) -> &Visible {
+        &self.cells[place(resource, letter)].visible
+    }
+
+    /// Places, among the scopes, of those that cover the interaction.
+    pub(crate) fn used(&self, resource: ResourceType, letter: Letter) -> &[usize] {
+        &self.cells[place(resource, letter)].used
+    }
+}
+
+const fn place(resource: ResourceType, letter: Letter) -> usize {
+    let column = match letter {
+        Letter::Create => 0,
+        Letter::Read => 1,
+        Letter::Update => 2,
+        Letter::Delete => 3,
+        Letter::Search => 4,
+    };
+    let row = match resource {
+        ResourceType::Patient => 0,
+        ResourceType::Observation => 1,
+    };
+    row * LETTERS.len() + column
+}
+
+impl Rule {
+    /// The rows one scope reaches, or nothing.
+    fn reaches(&self, resource: ResourceType, letter: Letter, who: Who<'_>) -> Option<AllOf> {
+        if !self.types.cover(resource) || !self.letters.contain(letter) {
+            return None;
+        }
+        // A Patient has none of the other columns, so a limit on them can never hold.
+        let fits = |limit: &Term| resource != ResourceType::Patient || matches!(limit, Term::SecurityIn(_));
+        if !self.limits.iter().all(fits) {
+            return None;
+        }
+        let compartment = match (self.context, who.user) {
+            (Context::System, _) | (Context::User, User::Whole) => None,
+            (Context::Ours, _) => who.patient,
+            (Context::Patient, _) | (Context::User, User::Related) => Some(who.patient?),
+            (Context::User, User::Patient(id)) => Some(id.as_str()),
+            (Context::User, User::Nobody) => return None,
+        };
+        let mut terms: Vec<Term> = compartment.map(|id| Term::PatientIs(id.to_owned())).into_iter().collect();
+        terms.extend(self.limits.iter().cloned());
+        Some(AllOf(terms))
+    }
+}

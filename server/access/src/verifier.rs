@@ -1,0 +1,252 @@
+//! A bearer token into an [`Access`], or the reason why not (contract, section 3).
+//!
+//! The signature and what follows from the claims alone are remembered by the token's hash. Everything that may change
+//! under a token — time, tenant, registration, key, revocation — is judged again for every request, by the directory
+//! the request found.
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::{DateTime, Utc};
+use jsonwebtoken::Algorithm;
+use moka::sync::Cache;
+
+use crate::{
+    access::{Access, Holder, Tier},
+    claims::Claims,
+    clock::Clock,
+    directory::{Directory, Issuer},
+    gate::{self, Presented},
+    hash::sha256,
+    keys::is_low_s,
+    refusal::{Caller, Claimed, Refusal, bounded},
+    scope::{Reach, ScopeSet, User, Who},
+    tenant::{Tenant, TenantName, TenantRole, TenantStatus},
+};
+
+/// Difference allowed between an issuer's clock and ours, in milliseconds.
+const LEEWAY: i64 = 5_000;
+/// Memory for remembered tokens: some 5,000 callers at once, and no more however many come.
+const MEMORY: u64 = 16 * 1_024 * 1_024;
+/// What a remembered token takes beside its own length: scopes as rules, ten predicates, strings.
+const OVERHEAD: usize = 2_048;
+/// A token that nobody showed for this long is forgotten.
+const IDLE: Duration = Duration::from_mins(10);
+
+/// The FHIR base a request came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Base {
+    /// `/t/{tenant}/fhir`: the token must be this tenant's.
+    Tenant(TenantName),
+    /// `/fhir`: the tenant is the token's.
+    Global,
+}
+
+/// A token whose signature was found good.
+struct Known {
+    claims: Claims,
+    claimed: Claimed,
+    kid: String,
+    algorithm: Algorithm,
+    fingerprint: [u8; 32],
+    says_access_token: bool,
+    /// The tenant that `holder` was made for.
+    tenant: TenantRole,
+    holder: Arc<Holder>,
+    size: usize,
+}
+
+/// Verifies tokens and remembers those it found good.
+pub struct Verifier {
+    clock: Arc<dyn Clock>,
+    known: Cache<[u8; 32], Arc<Known>>,
+}
+
+impl Verifier {
+    /// Makes a verifier that remembers nothing yet.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        let known = Cache::builder()
+            .max_capacity(MEMORY)
+            .weigher(|_, known: &Arc<Known>| u32::try_from(known.size + OVERHEAD).unwrap_or(u32::MAX))
+            .time_to_idle(IDLE)
+            .build();
+        Self { clock, known }
+    }
+
+    /// Who shows this token at this base, as the directory has it now.
+    pub fn verify(&self, directory: &Directory, token: &str, base: &Base) -> Result<Access, Refusal> {
+        gate::check_length(token)?;
+        let now = self.clock.now();
+        let hash = sha256(&[token.as_bytes()]);
+        if let Some(known) = self.known.get(&hash) {
+            if let Some((issuer, tenant)) = known.still_stands(directory) {
+                return known.admit(directory, issuer, tenant, now, base);
+            }
+            self.known.invalidate(&hash);
+        }
+        let presented = gate::open(token)?;
+        check_signature(directory, &presented)?;
+        let known = Arc::new(Known::of(directory, presented, token.len())?);
+        let (issuer, tenant) = known
+            .still_stands(directory)
+            .ok_or_else(|| Refusal::invalid_of("the issuer changed meanwhile", known.claimed.clone()))?;
+        let access = known.admit(directory, issuer, tenant, now, base);
+        if !matches!(access, Err(Refusal::Invalid { .. })) {
+            self.known.insert(hash, known);
+        }
+        access
+    }
+
+    /// How many tokens are remembered, about.
+    pub fn remembered(&self) -> u64 {
+        self.known.entry_count()
+    }
+}
+
+fn check_signature(directory: &Directory, presented: &Presented<'_>) -> Result<(), Refusal> {
+    let Presented { header, claims, claimed, message, signature, signature_bytes } = presented;
+    let invalid = |reason| Err(Refusal::invalid_of(reason, claimed.clone()));
+    let Some(issuer) = directory.issuer(&claims.issuer) else {
+        return Err(Refusal::UnknownIssuer(bounded(&claims.issuer)));
+    };
+    let Some(key) = issuer.keys.find(&header.kid, header.algorithm) else {
+        return if issuer.keys.knows(&header.kid) {
+            invalid("the key is not for this algorithm")
+        } else {
+            Err(Refusal::UnknownKey { issuer: issuer.url.clone() })
+        };
+    };
+    if !key.verifies(header.algorithm, message, signature) {
+        return invalid("the signature is not good");
+    }
+    if directory.is_own_issuer(&issuer.url) && header.algorithm == Algorithm::ES256 && !is_low_s(signature_bytes) {
+        return invalid("the signature is a second form of a good one");
+    }
+    Ok(())
+}
+
+impl Known {
+    /// What is remembered of a token whose signature is good.
+    fn of(directory: &Directory, presented: Presented<'_>, size: usize) -> Result<Self, Refusal> {
+        let Presented { header, mut claims, claimed, .. } = presented;
+        let issuer = directory.issuer(&claims.issuer).ok_or_else(|| Refusal::UnknownIssuer(bounded(&claims.issuer)))?;
+        let Some(key) = issuer.keys.find(&header.kid, header.algorithm) else {
+            return Err(Refusal::UnknownKey { issuer: issuer.url.clone() });
+        };
+        let tenant = match tenant_of(directory, issuer, claims.tenant.as_deref()) {
+            Ok(tenant) => tenant,
+            Err(reason) => return Err(Refusal::invalid_of(reason, claimed)),
+        };
+        let scopes = ScopeSet::of(std::mem::take(&mut claims.scopes));
+        let user = User::of(claims.fhir_user.as_deref(), directory, tenant);
+        let reach = Reach::of(&scopes, Who { patient: claims.patient.as_deref(), user: &user });
+        let holder = Holder {
+            issuer: claims.issuer.clone(),
+            subject: std::mem::take(&mut claims.subject),
+            client: claims.client.take(),
+            scopes,
+            reach,
+            patient: claims.patient.take(),
+            encounter: claims.encounter.take(),
+            fhir_user: claims.fhir_user.take(),
+            jti: claims.jti.clone(),
+            expires: DateTime::from_timestamp_millis(claims.expires).unwrap_or(DateTime::<Utc>::MIN_UTC),
+            delegations: std::mem::take(&mut claims.delegations),
+            tier: claims.tier.take(),
+        };
+        Ok(Self {
+            fingerprint: *key.fingerprint(),
+            kid: header.kid,
+            algorithm: header.algorithm,
+            says_access_token: header.says_access_token,
+            tenant: tenant.role.clone(),
+            holder: Arc::new(holder),
+            claims,
+            claimed,
+            size,
+        })
+    }
+
+    /// The issuer and the tenant, if the registration still says about them what it said when this was remembered.
+    fn still_stands<'d>(&self, directory: &'d Directory) -> Option<(&'d Issuer, &'d Arc<Tenant>)> {
+        let issuer = directory.issuer(&self.claims.issuer)?;
+        let key = issuer.keys.find(&self.kid, self.algorithm)?;
+        let tenant = tenant_of(directory, issuer, self.claims.tenant.as_deref()).ok()?;
+        (*key.fingerprint() == self.fingerprint && tenant.role == self.tenant).then_some((issuer, tenant))
+    }
+
+    /// Judges what changes: everything but the signature.
+    fn admit(
+        &self,
+        directory: &Directory,
+        issuer: &Issuer,
+        tenant: &Arc<Tenant>,
+        now: DateTime<Utc>,
+        base: &Base,
+    ) -> Result<Access, Refusal> {
+        let invalid = |reason| Err(Refusal::invalid_of(reason, self.claimed.clone()));
+        if issuer.strict && !self.says_access_token {
+            return invalid("the token does not say that it is an access token");
+        }
+        if !self.claims.audiences.iter().any(|audience| directory.is_audience(audience, tenant)) {
+            return invalid("the token is for another audience");
+        }
+        match check_times(&self.claims, issuer.max_lifetime, now.timestamp_millis()) {
+            Ok(()) => {}
+            Err(EXPIRED) => return Err(Refusal::expired(EXPIRED, self.claimed.clone())),
+            Err(reason) => return invalid(reason),
+        }
+        if self.claims.jti.as_deref().is_some_and(|jti| directory.is_revoked(&tenant.role, jti)) {
+            return invalid("the token was revoked");
+        }
+        let tier = if issuer.may_set_tier { Tier::Claimed } else { Tier::Tenants };
+        let access = Access::new(Arc::clone(tenant), Arc::clone(&self.holder), tier);
+        match base {
+            Base::Tenant(name) if *name != tenant.name => Err(Refusal::WrongTenant(Box::new(Caller::new(access)))),
+            _ if tenant.status == TenantStatus::Suspended => Err(Refusal::Suspended(Box::new(Caller::new(access)))),
+            _ => Ok(access),
+        }
+    }
+}
+
+/// The tenant a token speaks for: the one its issuer is registered for, or the one it names among several.
+fn tenant_of<'d>(
+    directory: &'d Directory,
+    issuer: &'d Issuer,
+    claim: Option<&str>,
+) -> Result<&'d Arc<Tenant>, &'static str> {
+    let mut tenants = directory.tenants_of(issuer);
+    match claim {
+        Some(name) => {
+            tenants.find(|tenant| tenant.name.as_str() == name).ok_or("the issuer is not registered for this tenant")
+        }
+        None => match (tenants.next(), tenants.next()) {
+            (Some(only), None) => Ok(only),
+            (None, _) => Err("the issuer is registered for no tenant"),
+            (Some(_), Some(_)) => Err("the issuer serves several tenants and the token names none"),
+        },
+    }
+}
+
+const EXPIRED: &str = "the token has expired";
+
+/// Times, with a leeway of 5 s; a life over the cap is refused, counted from `iat`, else from now.
+fn check_times(claims: &Claims, max_lifetime: Duration, now: i64) -> Result<(), &'static str> {
+    let cap = i64::try_from(max_lifetime.as_millis()).unwrap_or(i64::MAX);
+    if now >= claims.expires.saturating_add(LEEWAY) {
+        return Err(EXPIRED);
+    }
+    if claims.not_before.is_some_and(|not_before| not_before > now.saturating_add(LEEWAY)) {
+        return Err("the token is not good yet");
+    }
+    if claims.issued.is_some_and(|issued| issued > now.saturating_add(LEEWAY)) {
+        return Err("the token was issued in the future");
+    }
+    let begin = claims.issued.unwrap_or(now.saturating_add(LEEWAY));
+    if claims.expires.saturating_sub(begin) > cap {
+        return Err("the token lives longer than its issuer may make it");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

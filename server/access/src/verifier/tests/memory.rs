@@ -1,0 +1,79 @@
+//! What a remembered token is judged by again: everything but its signature.
+
+use super::*;
+
+/// Verifies a token, changes the world, verifies it again.
+fn after(token: &str, change: impl FnOnce(&mut World)) -> &'static str {
+    let mut world = World::new();
+    let first = world.verify(token);
+    assert_eq!(word(&first), "good", "{first:?}");
+    world.verifier.known.run_pending_tasks();
+    assert_eq!(world.verifier.remembered(), 1);
+    change(&mut world);
+    let again = word(&world.verify(token));
+    // A verifier that remembers nothing says the same.
+    world.verifier = Verifier::new(Arc::clone(&world.clock) as Arc<dyn Clock>);
+    assert_eq!(again, word(&world.verify(token)));
+    again
+}
+
+#[test]
+fn a_remembered_token_is_judged_by_the_directory_of_the_moment() {
+    let one = token(&[("jti", json!("j1"))]);
+    let hub = KEYS.p256.token(&header("ES256", "h"), &claims("https://hub.example", &[("tenant_id", json!("mercy"))]));
+    let plain = KEYS.p256.token(r#"{"alg":"ES256","kid":"a-es"}"#, &claims(A, &[]));
+
+    assert_eq!(after(&one, |_| {}), "good");
+    assert_eq!(after(&one, |world| world.clock.set_millis((NOW + 600 + 5) * 1_000 - 1)), "good");
+    assert_eq!(after(&one, |world| world.clock.set_millis((NOW + 600 + 5) * 1_000)), "expired");
+    assert_eq!(after(&one, |world| world.clock.set_millis((NOW - 6) * 1_000)), "invalid");
+    assert_eq!(after(&one, |world| world.revoked = vec![(world.tenants[0].role.clone(), "j1".to_owned())]), "invalid");
+    assert_eq!(after(&one, |world| world.revoked = vec![(world.tenants[1].role.clone(), "j1".to_owned())]), "good");
+    assert_eq!(after(&one, |world| world.revoked = vec![(world.tenants[0].role.clone(), "j2".to_owned())]), "good");
+    assert_eq!(after(&one, |world| world.tenants[0].status = TenantStatus::Suspended), "suspended");
+    assert_eq!(after(&one, |world| drop(world.tenants.remove(0))), "invalid");
+    assert_eq!(after(&one, |world| drop(world.issuers.remove(0))), "unknown issuer");
+    assert_eq!(after(&one, |world| world.issuers[0].keys = keys(&[KEYS.ed.jwk("a-ed")])), "unknown key");
+    assert_eq!(after(&one, |world| world.issuers[0].keys = keys(&[KEYS.other.jwk("a-es")])), "invalid");
+    assert_eq!(after(&one, |world| world.issuers[0].keys = keys(&[KEYS.rsa.jwk("a-es")])), "invalid");
+    assert_eq!(after(&one, |world| world.issuers[0].keys = keys(&[KEYS.ed.jwk("x"), KEYS.p256.jwk("a-es")])), "good");
+    assert_eq!(after(&one, |world| world.issuers[0].max_lifetime = Duration::from_secs(599)), "invalid");
+    assert_eq!(after(&one, |world| world.issuers[0].strict = true), "good");
+    assert_eq!(after(&plain, |world| world.issuers[0].strict = true), "invalid");
+    assert_eq!(after(&hub, |world| drop(world.issuers[2].tenants.remove(0))), "invalid");
+    assert_eq!(after(&hub, |world| drop(world.issuers[2].tenants.remove(1))), "good");
+}
+
+#[test]
+fn a_tenant_made_again_under_the_same_name_is_another() {
+    let mut world = World::new();
+    let token = token(&[("fhirUser", json!("Patient/p1"))]);
+    let before = world.verify(&token).unwrap();
+    let again = tenant("mercy", 9, TenantStatus::Active);
+    world.issuers[0].tenants = vec![again.role.clone()];
+    world.tenants[0] = again;
+    let after = world.verify(&token).unwrap();
+    assert_ne!(before.tenant().role, after.tenant().role);
+    assert_eq!(after.tenant().number, 9);
+}
+
+#[test]
+fn an_issuer_that_moves_to_another_tenant_takes_no_compartment_along() {
+    let mut world = World::new();
+    let user = json!("https://vitals.example/t/mercy/fhir/Patient/p1");
+    let token = token(&[("fhirUser", user), ("scope", json!("user/*.rs"))]);
+    let reach = |world: &World| world.verify(&token).unwrap().visible(ResourceType::Patient, Letter::Read);
+    assert_ne!(reach(&world), Visible::Nothing);
+    world.issuers[0].tenants = vec![world.tenants[1].role.clone()];
+    assert_eq!(reach(&world), Visible::Nothing);
+}
+
+#[test]
+fn refused_tokens_are_not_remembered() {
+    let world = World::new();
+    for token in [token(&[("aud", json!("x"))]), token(&[("exp", json!(NOW - 100))]), token(&[]) + "A"] {
+        assert_ne!(word(&world.verify(&token)), "good");
+    }
+    world.verifier.known.run_pending_tasks();
+    assert_eq!(world.verifier.remembered(), 0);
+}

@@ -1,0 +1,192 @@
+//! The one table of FHIR interactions this server offers. The router, the access check, the CapabilityStatement,
+//! the OpenAPI document and the isolation and scope matrices of the tests are all made from it.
+
+use crate::{interaction::Letter, resource::ResourceType};
+
+/// How an interaction is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Method {
+    /// GET (and HEAD).
+    Get,
+    /// POST.
+    Post,
+    /// PUT.
+    Put,
+    /// DELETE.
+    Delete,
+}
+
+impl Method {
+    /// The method's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+/// The interactions, by their FHIR codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Code {
+    /// `read`
+    Read,
+    /// `vread`
+    Vread,
+    /// `history-instance`
+    HistoryInstance,
+    /// `search-type` by GET.
+    SearchType,
+    /// `search-type` by POST `_search`.
+    SearchTypePost,
+    /// `create`
+    Create,
+    /// `update`
+    Update,
+    /// `delete`
+    Delete,
+}
+
+impl Code {
+    /// The code as in `CapabilityStatement.rest.resource.interaction.code`.
+    pub const fn fhir(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Vread => "vread",
+            Self::HistoryInstance => "history-instance",
+            Self::SearchType | Self::SearchTypePost => "search-type",
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Delete => "delete",
+        }
+    }
+}
+
+/// One row: an interaction on a type.
+#[derive(Clone, Copy, Debug)]
+pub struct Operation {
+    /// Which interaction.
+    pub code: Code,
+    /// On which type.
+    pub resource: ResourceType,
+    /// The method.
+    pub method: Method,
+    /// Path below the FHIR base, with `:id` and `:vid`.
+    pub path: &'static str,
+    /// The scope letter it needs.
+    pub letter: Letter,
+    /// What it does, for the OpenAPI document.
+    pub summary: &'static str,
+}
+
+/// What kind of search parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ParameterKind {
+    /// `token`
+    Token,
+    /// `reference`
+    Reference,
+    /// `date`
+    Date,
+    /// `string`
+    String,
+    /// Governs the result (`_count`, `_sort`); not listed among `searchParam`.
+    Result,
+}
+
+impl ParameterKind {
+    /// The FHIR code (`number` for result parameters, which the CapabilityStatement leaves out).
+    pub const fn fhir(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::Reference => "reference",
+            Self::Date => "date",
+            Self::String => "string",
+            Self::Result => "special",
+        }
+    }
+}
+
+/// A search parameter of a type.
+#[derive(Clone, Copy, Debug)]
+pub struct Parameter {
+    /// Its name in a query.
+    pub name: &'static str,
+    /// Its kind.
+    pub kind: ParameterKind,
+    /// Canonical URL of its definition; empty for result parameters.
+    pub definition: &'static str,
+    /// What it finds, for people.
+    pub documentation: &'static str,
+}
+
+macro_rules! operations {
+    ($resource:ident, $type:literal) => {
+        [
+            Operation { code: Code::Read, resource: ResourceType::$resource, method: Method::Get, path: concat!($type, "/:id"), letter: Letter::Read, summary: concat!("Read the current version of one ", $type) },
+            Operation { code: Code::Vread, resource: ResourceType::$resource, method: Method::Get, path: concat!($type, "/:id/_history/:vid"), letter: Letter::Read, summary: concat!("Read one version of one ", $type) },
+            Operation { code: Code::HistoryInstance, resource: ResourceType::$resource, method: Method::Get, path: concat!($type, "/:id/_history"), letter: Letter::Read, summary: concat!("List the versions of one ", $type) },
+            Operation { code: Code::SearchType, resource: ResourceType::$resource, method: Method::Get, path: $type, letter: Letter::Search, summary: concat!("Search ", $type) },
+            Operation { code: Code::SearchTypePost, resource: ResourceType::$resource, method: Method::Post, path: concat!($type, "/_search"), letter: Letter::Search, summary: concat!("Search ", $type, " with the parameters in a form") },
+            Operation { code: Code::Create, resource: ResourceType::$resource, method: Method::Post, path: $type, letter: Letter::Create, summary: concat!("Create a ", $type, " with a server-made id") },
+            Operation { code: Code::Update, resource: ResourceType::$resource, method: Method::Put, path: concat!($type, "/:id"), letter: Letter::Update, summary: concat!("Update one ", $type, ", or create it at a chosen id") },
+            Operation { code: Code::Delete, resource: ResourceType::$resource, method: Method::Delete, path: concat!($type, "/:id"), letter: Letter::Delete, summary: concat!("Delete one ", $type) },
+        ]
+    };
+}
+
+const PATIENT: [Operation; 8] = operations!(Patient, "Patient");
+const OBSERVATION: [Operation; 8] = operations!(Observation, "Observation");
+
+/// The operations on a type.
+pub const fn operations(resource: ResourceType) -> &'static [Operation] {
+    match resource {
+        ResourceType::Patient => &PATIENT,
+        ResourceType::Observation => &OBSERVATION,
+    }
+}
+
+/// Every operation.
+pub fn all() -> impl Iterator<Item = &'static Operation> {
+    ResourceType::ALL.into_iter().flat_map(|resource| operations(resource))
+}
+
+const fn parameter(
+    name: &'static str,
+    kind: ParameterKind,
+    definition: &'static str,
+    documentation: &'static str,
+) -> Parameter {
+    Parameter { name, kind, definition, documentation }
+}
+
+const ID: Parameter = parameter("_id", ParameterKind::Token, "http://hl7.org/fhir/SearchParameter/Resource-id", "Logical id");
+const COUNT: Parameter = parameter("_count", ParameterKind::Result, "", "Entries on a page: 50 unless told, at most 1,000");
+
+const PATIENT_PARAMETERS: [Parameter; 4] = [
+    ID,
+    parameter("identifier", ParameterKind::Token, "http://hl7.org/fhir/SearchParameter/Patient-identifier", "An identifier: system|value, value or |value"),
+    parameter("name", ParameterKind::String, "http://hl7.org/fhir/SearchParameter/Patient-name", "Beginning of any part of a name, without regard to case or accents"),
+    COUNT,
+];
+
+const OBSERVATION_PARAMETERS: [Parameter; 8] = [
+    ID,
+    parameter("patient", ParameterKind::Reference, "http://hl7.org/fhir/SearchParameter/clinical-patient", "The patient it is about"),
+    parameter("subject", ParameterKind::Reference, "http://hl7.org/fhir/SearchParameter/Observation-subject", "Whom or what it is about"),
+    parameter("code", ParameterKind::Token, "http://hl7.org/fhir/SearchParameter/clinical-code", "What was observed: system|code, code or |code"),
+    parameter("category", ParameterKind::Token, "http://hl7.org/fhir/SearchParameter/Observation-category", "Its category, such as vital-signs"),
+    parameter("date", ParameterKind::Date, "http://hl7.org/fhir/SearchParameter/clinical-date", "When it was observed; prefixes eq ne gt lt ge le sa eb"),
+    COUNT,
+    parameter("_sort", ParameterKind::Result, "", "date or -date"),
+];
+
+/// The search parameters of a type.
+pub const fn parameters(resource: ResourceType) -> &'static [Parameter] {
+    match resource {
+        ResourceType::Patient => &PATIENT_PARAMETERS,
+        ResourceType::Observation => &OBSERVATION_PARAMETERS,
+    }
+}

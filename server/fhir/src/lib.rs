@@ -1,0 +1,16 @@
+//! FHIR R4 as values: resources, ids, the strict JSON door, the search grammar and the catalog of operations.
+//!
+//! Pure: nothing here reads a clock, a file or a socket. Specification: <https://hl7.org/fhir/R4/>.
+
+pub mod body;
+pub mod catalog;
+pub mod index;
+pub mod interaction;
+pub mod json;
+pub mod outcome;
+pub mod resource;
+pub mod search;
+pub mod structure;
+pub mod temporal;
+pub mod token;
+pub mod vital;

@@ -1,0 +1,327 @@
+//! The search grammar (<https://hl7.org/fhir/R4/search.html>): from the pairs of a query to a typed [`Query`].
+//!
+//! A parameter that is not known can at most be ignored, with a warning; one that is known but cannot be understood in
+//! full is always refused. So no search ever answers with more than its caller asked for without saying so.
+
+mod date;
+mod form;
+mod value;
+
+use std::marker::PhantomData;
+
+pub use date::{DateTest, Prefix};
+pub use form::{form_pairs, form_text};
+
+use crate::{
+    catalog::{self, ParameterKind},
+    outcome::{Issue, IssueCode, Severity},
+    resource::Resource,
+};
+
+/// Most parameters in one search.
+pub const MOST_PARAMETERS: usize = 200;
+/// Most values in one search, all alternatives of all parameters taken together.
+pub const MOST_VALUES: usize = 1_000;
+/// Entries on a page when `_count` does not say.
+pub const DEFAULT_COUNT: u32 = 50;
+/// Most entries on a page.
+pub const MOST_COUNT: u32 = 1_000;
+/// The types beside Patient that an Observation's subject may be of.
+pub const OTHER_SUBJECT_TYPES: [&str; 3] = ["Group", "Device", "Location"];
+
+/// A search of type `R` that was understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Query<R> {
+    /// What a resource must meet, all of them.
+    pub filters: Vec<Filter>,
+    /// Entries on a page, at most [`MOST_COUNT`].
+    pub count: u32,
+    /// The order asked for.
+    pub sort: Option<Sort>,
+    /// The parameters that were understood, in their order, for the `self` link.
+    pub applied: Vec<(String, String)>,
+    /// A warning for each parameter and sort key that was ignored.
+    pub ignored: Vec<Issue>,
+    of: PhantomData<fn() -> R>,
+}
+
+/// An order of the result. Only the start of the date counts; resources without one are the oldest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sort {
+    /// `_sort=date`
+    DateAscending,
+    /// `_sort=-date`
+    DateDescending,
+}
+
+/// One parameter: met when any of its values is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Filter {
+    /// `_id`
+    Id(Vec<String>),
+    /// `patient`, `subject`
+    Subject(Vec<Subject>),
+    /// A token parameter.
+    Token {
+        /// Where its values stand.
+        column: Column,
+        /// The values.
+        values: Vec<TokenValue>,
+    },
+    /// `date`
+    Date(Vec<DateTest>),
+    /// `name`: folded beginnings, never empty.
+    Name(Vec<String>),
+}
+
+/// The index column of a token parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Column {
+    /// `codes`
+    Code,
+    /// `category`
+    Category,
+    /// `tokens`, letter `i`.
+    Identifier,
+}
+
+/// Whom a `patient` or `subject` value names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// The Patient of this tenant with this logical id.
+    Patient(String),
+    /// The target of a reference as the index has it under `s:`: `Group/x`, or a URL or URN elsewhere.
+    Other(String),
+    /// A bare id on `subject`: a Patient or one of [`OTHER_SUBJECT_TYPES`] with this id.
+    AnyType(String),
+}
+
+/// A token value (<https://hl7.org/fhir/R4/search.html#token>).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenValue {
+    /// `system|code`
+    Coding {
+        /// The system, never empty.
+        system: String,
+        /// The code, never empty.
+        code: String,
+    },
+    /// `code`: in whatever system or none.
+    Code(String),
+    /// `|code`: without a system.
+    NoSystem(String),
+    /// `system|`: any code of the system.
+    System(String),
+}
+
+impl<R: Resource> Query<R> {
+    /// Reads the parameters of a search. Under `strict` (`Prefer: handling=strict`) what would be ignored is refused;
+    /// `bases` are the tenant's own base URLs, without a slash at the end.
+    pub fn parse(pairs: &[(String, String)], strict: bool, bases: &[&str]) -> Result<Self, Issue> {
+        if pairs.len() > MOST_PARAMETERS {
+            return Err(form::too_many_parameters());
+        }
+        let mut query = Self {
+            filters: Vec::with_capacity(pairs.len()),
+            count: DEFAULT_COUNT,
+            sort: None,
+            applied: Vec::with_capacity(pairs.len()),
+            ignored: Vec::new(),
+            of: PhantomData,
+        };
+        let mut reader = Reader { bases, values: 0, count: None, sort: None };
+        for (name, value) in pairs {
+            query.take(name, value, &mut reader)?;
+        }
+        match query.ignored.first() {
+            Some(warning) if strict => Err(Issue { severity: Severity::Error, ..warning.clone() }),
+            _ => Ok(query),
+        }
+    }
+
+    fn take(&mut self, text: &str, value: &str, reader: &mut Reader<'_>) -> Result<(), Issue> {
+        let name = Name::read(text)?;
+        if matches!(name.base, "_format" | "_pretty") && name.modifier.is_none() {
+            return Ok(());
+        }
+        let parameter = catalog::parameters(R::TYPE).iter().find(|parameter| parameter.name == name.base);
+        let Some(parameter) = parameter else {
+            name.refuse_modifier()?;
+            let named = catalog::parameters(R::TYPE).iter().map(|known| known.name).collect::<Vec<_>>().join(", ");
+            let diagnostics = format!("{} has no search parameter of this name here; it has {named}", R::TYPE);
+            self.ignored.push(Issue::warning(IssueCode::NotSupported, diagnostics).at(name.shown()));
+            return Ok(());
+        };
+        if value.is_empty() {
+            return Err(name.invalid("the value is empty"));
+        }
+        match (parameter.kind, name.base) {
+            (ParameterKind::Token, "_id") => self.filters.push(Filter::Id(name.values(value, reader, value::id)?)),
+            (ParameterKind::Token, base) => {
+                let column = match base {
+                    "code" => Column::Code,
+                    "category" => Column::Category,
+                    _ => Column::Identifier,
+                };
+                self.filters.push(Filter::Token { column, values: name.values(value, reader, value::token)? });
+            }
+            (ParameterKind::Reference, base) => {
+                let kind = match (name.modifier, base) {
+                    (Some("Patient"), _) | (None, "patient") => value::SubjectKind::Patient,
+                    (None, _) => value::SubjectKind::Any,
+                    (Some(_), _) => return Err(name.modifier_refused()),
+                };
+                let (name, bases) = (Name { modifier: None, ..name }, reader.bases);
+                let read = |text: &str| value::subject(text, kind, bases);
+                self.filters.push(Filter::Subject(name.values(value, reader, read)?));
+            }
+            (ParameterKind::Date, _) => self.filters.push(Filter::Date(name.values(value, reader, DateTest::read)?)),
+            (ParameterKind::String, _) => self.filters.push(Filter::Name(name.values(value, reader, value::name)?)),
+            (ParameterKind::Result, base) => {
+                name.refuse_modifier()?;
+                let applied = if base == "_count" { self.count(value, reader) } else { self.sort(value, reader) };
+                let applied = applied.map_err(|reason| name.issue(reason))?;
+                self.applied.extend(applied.map(|value| (base.to_owned(), value)));
+                return Ok(());
+            }
+        }
+        self.applied.push((text.to_owned(), value.to_owned()));
+        Ok(())
+    }
+
+    /// Reads `_count`; the answer is the number that holds.
+    fn count(&mut self, text: &str, reader: &mut Reader<'_>) -> Result<Option<String>, Refused> {
+        if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(Refused::Invalid("the value is not a whole number from 0 on"));
+        }
+        // More digits than a number holds are more than the cap.
+        let count = text.parse().unwrap_or(MOST_COUNT).min(MOST_COUNT);
+        if reader.count.replace(count).is_some() {
+            return Err(Refused::Invalid("the parameter is given twice"));
+        }
+        self.count = count;
+        Ok(Some(count.to_string()))
+    }
+
+    /// Reads `_sort`; the answer is the key that holds, if one does.
+    fn sort(&mut self, text: &str, reader: &mut Reader<'_>) -> Result<Option<String>, Refused> {
+        if reader.sort.replace(()).is_some() {
+            return Err(Refused::Invalid("the parameter is given twice"));
+        }
+        let mut applied = None;
+        for key in text.split(',') {
+            let sort = match key {
+                "" => return Err(Refused::Invalid("a sort key is empty")),
+                "date" => Some(Sort::DateAscending),
+                "-date" => Some(Sort::DateDescending),
+                _ => None,
+            };
+            if let (Some(sort), None) = (sort, self.sort) {
+                self.sort = Some(sort);
+                applied = Some(key.to_owned());
+            } else {
+                let diagnostics = "a sort key is ignored; the keys here are date and -date, one of them";
+                self.ignored.push(Issue::warning(IssueCode::NotSupported, diagnostics).at("_sort"));
+            }
+        }
+        Ok(applied)
+    }
+}
+
+/// What reading one query goes along with.
+struct Reader<'q> {
+    bases: &'q [&'q str],
+    /// Values seen so far.
+    values: usize,
+    count: Option<u32>,
+    sort: Option<()>,
+}
+
+/// Why a value is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Refused {
+    /// It is not of the parameter's form.
+    Invalid(&'static str),
+    /// It is of a form that is not offered.
+    NotSupported(&'static str),
+}
+
+/// The name of a parameter, taken apart.
+#[derive(Clone, Copy)]
+struct Name<'q> {
+    base: &'q str,
+    modifier: Option<&'q str>,
+}
+
+impl<'q> Name<'q> {
+    /// Parameters that would change which resources are found or come along, and therefore are never ignored.
+    const NEVER_IGNORED: [&'static str; 4] = ["_has", "_filter", "_include", "_revinclude"];
+
+    fn read(text: &'q str) -> Result<Self, Issue> {
+        let (base, modifier) = text.split_once(':').map_or((text, None), |(base, modifier)| (base, Some(modifier)));
+        let name = Self { base, modifier };
+        if base.is_empty() {
+            return Err(Issue::error(IssueCode::Invalid, "a parameter has no name"));
+        }
+        if Self::NEVER_IGNORED.contains(&base) {
+            return Err(name.issue(Refused::NotSupported("this parameter is not supported")));
+        }
+        if text.contains('.') {
+            return Err(name.issue(Refused::NotSupported("chained parameters are not supported")));
+        }
+        Ok(name)
+    }
+
+    /// The values of the parameter, each read by `read`.
+    fn values<T>(
+        self,
+        text: &str,
+        reader: &mut Reader<'_>,
+        read: impl Fn(&str) -> Result<T, Refused>,
+    ) -> Result<Vec<T>, Issue> {
+        self.refuse_modifier()?;
+        let mut values = Vec::new();
+        for item in value::alternatives(text) {
+            reader.values += 1;
+            if reader.values > MOST_VALUES {
+                let diagnostics = format!("a search may have {MOST_VALUES} values");
+                return Err(Issue::error(IssueCode::TooCostly, diagnostics).at(self.shown()));
+            }
+            if item.is_empty() {
+                return Err(self.invalid("one of the values is empty"));
+            }
+            values.push(read(item).map_err(|reason| self.issue(reason))?);
+        }
+        Ok(values)
+    }
+
+    fn refuse_modifier(self) -> Result<(), Issue> {
+        if self.modifier.is_some() { Err(self.modifier_refused()) } else { Ok(()) }
+    }
+
+    fn modifier_refused(self) -> Issue {
+        self.issue(Refused::NotSupported("this modifier is not supported"))
+    }
+
+    fn invalid(self, diagnostics: &'static str) -> Issue {
+        self.issue(Refused::Invalid(diagnostics))
+    }
+
+    /// The issue for this parameter. Values are never repeated: they may be names or numbers of patients.
+    fn issue(self, reason: Refused) -> Issue {
+        match reason {
+            Refused::Invalid(text) => Issue::error(IssueCode::Invalid, text),
+            Refused::NotSupported(text) => Issue::error(IssueCode::NotSupported, text),
+        }
+        .at(self.shown())
+    }
+
+    /// The name for an issue, cut to 64 characters.
+    fn shown(self) -> String {
+        let colon = if self.modifier.is_some() { ":" } else { "" };
+        format!("{}{colon}{}", self.base, self.modifier.unwrap_or_default()).chars().take(64).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,135 @@
+//! The only place where the parts of a server are put together.
+//!
+//! The layers around a request, from the outside in:
+//! `listen` (timeouts, connection cap) → `rest::guarded` (request id, trace, own task, panics, metrics) →
+//! `rest::router` (address) → `rest::credentials` (token gate, verifier, directory) → `rest::fhir` (operation, scope,
+//! body) → `interaction` → `vitals_store` (bound connection, predicate in the SQL) → `rest::trail` (audit record) →
+//! `rest::respond`.
+
+use std::{
+    sync::{Arc, atomic::AtomicUsize},
+    time::Duration,
+};
+
+use vitals_access::{clock::Clock, verifier::Verifier};
+use vitals_store::{
+    StoreError,
+    audit::{AuditError, Durability},
+    control::poll::{DirectoryFeed, FeedError, FeedOptions},
+    migrate::SchemaVersions,
+    pool::{PoolLimits, ServedVersions, TenantPool},
+    seal::MasterKey,
+    urls::{LOGINS, UrlError, Urls},
+};
+
+use crate::{
+    audit::AuditWriter,
+    egress::{Egress, JwksKeeper},
+    openapi,
+    state::{App, Documents},
+    telemetry::metrics::{Metrics, MetricsError},
+};
+
+mod figures;
+
+/// How often keys of outside issuers are looked after in the background.
+const KEY_ROUND: Duration = Duration::from_secs(60);
+
+/// Everything a server needs to be told.
+pub struct Parts {
+    /// The databases.
+    pub urls: Urls,
+    /// What secrets at rest and page links are sealed under.
+    pub master_key: MasterKey,
+    /// The URL clients use, without a slash at the end.
+    pub public_url: String,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// When an answer may leave, seen from its audit record.
+    pub durability: Durability,
+    /// How the tenant pool is sized.
+    pub pool: PoolLimits,
+    /// The rules for requests to elsewhere.
+    pub egress: Egress,
+}
+
+/// A server that could not be put together.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// A database URL is no good.
+    #[error(transparent)]
+    Url(#[from] UrlError),
+    /// The tenant pool could not be made.
+    #[error("cannot prepare tenant connections")]
+    Pool(#[source] StoreError),
+    /// The audit writer did not start.
+    #[error("cannot open the audit store")]
+    Audit(#[from] AuditError),
+    /// The directory could not be read.
+    #[error("cannot read the control schema")]
+    Feed(#[from] FeedError),
+    /// The metrics page could not be prepared.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
+}
+
+/// Connects everything and starts the background work.
+pub async fn start(parts: Parts) -> Result<Arc<App>, AppError> {
+    let Parts { urls, master_key, public_url, clock, durability, pool, egress } = parts;
+    let logins = (0..LOGINS).map(|slot| urls.login(slot)).collect::<Result<Vec<_>, _>>()?;
+    let versions = ServedVersions { oldest: SchemaVersions::oldest(), newest: SchemaVersions::newest() };
+    let pool = TenantPool::new(&logins, pool, versions).map_err(AppError::Pool)?;
+    let audit = AuditWriter::start(&urls, durability, Arc::clone(&clock)).await?;
+    let feed = DirectoryFeed::start(FeedOptions {
+        database_url: urls.app.clone(),
+        public_url: public_url.clone(),
+        writer: audit.writer(),
+        clock: Arc::clone(&clock),
+    })
+    .await?;
+    let app = Arc::new(App {
+        started: vitals_fhir::temporal::instant(clock.now().timestamp_millis()),
+        verifier: Verifier::new(Arc::clone(&clock)),
+        keeper: JwksKeeper::new(egress, Arc::clone(&clock)),
+        metrics: Metrics::new()?,
+        documents: Documents {
+            openapi: openapi::document(),
+            openapi_plain: openapi::plain_document(),
+            docs: openapi::docs_page(),
+            docs_policy: openapi::DOCS_POLICY,
+        },
+        working: Arc::new(AtomicUsize::new(0)),
+        urls,
+        public_url,
+        clock,
+        master_key,
+        feed,
+        pool,
+        audit,
+    });
+    figures::observe(&app);
+    tokio::spawn(keep_keys(Arc::downgrade(&app)));
+    Ok(app)
+}
+
+/// Fetches the keys of outside issuers before they are needed, and again before they are too old.
+async fn keep_keys(app: std::sync::Weak<App>) {
+    loop {
+        {
+            let Some(app) = app.upgrade() else { return };
+            let sources = app.feed.key_sources();
+            app.keeper.keep_only(sources.iter().map(|(source, _)| (source.issuer.as_str(), source.jwks_url.as_str())));
+            for (source, _) in sources {
+                let (app, keeper) = (Arc::clone(&app), app.keeper.clone());
+                tokio::spawn(async move {
+                    match keeper.keys_for(&source.issuer, &source.jwks_url).await {
+                        Ok(fetched) => app.feed.set_fetched_keys(&source, fetched.keys, fetched.fetched_at),
+                        // What it had is too old: its tokens are refused until it answers again.
+                        Err(_) => app.feed.drop_fetched_keys(&source),
+                    }
+                });
+            }
+        }
+        tokio::time::sleep(KEY_ROUND).await;
+    }
+}

@@ -1,0 +1,75 @@
+//! What the metrics page shows of the parts of a server. The page holds no part alive: a server that is gone has no
+//! figures.
+
+use std::sync::{Arc, Weak, atomic::Ordering::Relaxed};
+
+use vitals_store::migrate::SchemaVersions;
+
+use crate::{
+    state::App,
+    telemetry::metrics::{AuditFigures, CacheFigures, MigrationFigures, PoolFigures},
+};
+
+/// Puts the figures of a server on its metrics page.
+pub(super) fn observe(app: &Arc<App>) {
+    app.metrics.observe_pool(read(app, |app| Some(pool(app))));
+    app.metrics.observe_keys(read(app, |app| Some(app.keeper.figures())));
+    app.metrics.observe_token_cache(read(app, |app| Some(CacheFigures { entries: app.verifier.remembered() })));
+    app.metrics.observe_migrations(read(app, migrations));
+    app.metrics.observe_audit(read(app, |app| Some(audit(app))));
+}
+
+fn read<F>(app: &Arc<App>, figures: fn(&App) -> Option<F>) -> impl Fn() -> Option<F> + Send + Sync + 'static
+where
+    F: 'static,
+{
+    let app: Weak<App> = Arc::downgrade(app);
+    move || app.upgrade().and_then(|app| figures(&app))
+}
+
+fn pool(app: &App) -> PoolFigures {
+    let figures = app.pool.figures();
+    let (open, used) = app.pool.load();
+    PoolFigures {
+        used: count(used),
+        idle: count(open.saturating_sub(used)),
+        hits: figures.affine.load(Relaxed),
+        rebinds: figures.rebound.load(Relaxed),
+        opened: figures.opened.load(Relaxed),
+        timeouts: figures.timed_out.load(Relaxed),
+        discarded: figures.discarded.load(Relaxed),
+        foreign_rows: figures.foreign_rows.load(Relaxed),
+    }
+}
+
+/// Nothing while the directory is too old to be relied on.
+fn migrations(app: &App) -> Option<MigrationFigures> {
+    let directory = app.directory().ok()?;
+    let (oldest, newest) = (SchemaVersions::oldest(), SchemaVersions::newest());
+    let mut figures = MigrationFigures::default();
+    for tenant in directory.tenants() {
+        match tenant.version {
+            version if version == newest => figures.current += 1,
+            version if (oldest..newest).contains(&version) => figures.previous += 1,
+            _ => figures.unserved += 1,
+        }
+    }
+    Some(figures)
+}
+
+fn audit(app: &App) -> AuditFigures {
+    let figures = app.audit.figures();
+    AuditFigures {
+        queued: figures.queued(),
+        written: figures.appended(),
+        batches: figures.batches(),
+        failed: figures.failures(),
+        refused: figures.refused(),
+        settled: figures.settled(),
+        recovered: figures.recovered(),
+    }
+}
+
+fn count(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}

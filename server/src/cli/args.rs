@@ -1,0 +1,281 @@
+//! The command line as types. Only what works is listed; what is wrong here ends the process with exit code 2.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use vitals_access::tenant::TenantName;
+
+use crate::config::{self, Flags};
+
+/// A FHIR server for vital signs: many health organisations on one server, none of which can reach another.
+#[derive(Debug, Parser)]
+#[command(name = "vitals", version, propagate_version = true, max_term_width = 110)]
+pub struct Invocation {
+    /// Options of every command.
+    #[command(flatten)]
+    pub flags: Flags,
+
+    /// Print JSON on standard output
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve two hospitals with ninety days of generated vital signs, and print how to read them
+    Demo,
+    /// Serve; without --database-url from an embedded PostgreSQL kept under --data-dir
+    Serve,
+    /// Make schemas, roles and the audit database on a PostgreSQL of yours; safe to repeat
+    Setup,
+    /// Tenants: one for each health organisation
+    #[command(subcommand)]
+    Tenant(TenantCommand),
+    /// Issuers whose tokens a tenant accepts besides its own
+    #[command(subcommand)]
+    Issuer(IssuerCommand),
+    /// Migrations of the control, tenant and audit schemas
+    #[command(subcommand)]
+    Migrate(MigrateCommand),
+    /// Print a token signed by the tenant's own key
+    Token(TokenArgs),
+    /// Load NDJSON files into a tenant
+    Import(ImportArgs),
+    /// The audit log
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// Print the OpenAPI document
+    Openapi,
+    /// Check database, roles, migrations, keys, clock and audit, and say what to do
+    Doctor,
+}
+
+/// `vitals tenant …`
+#[derive(Debug, Subcommand)]
+pub enum TenantCommand {
+    /// Make a tenant; it serves when this returns
+    Create(TenantCreateArgs),
+    /// List the tenants
+    List,
+    /// Show one tenant
+    Show(TenantArgs),
+    /// Stop serving a tenant; its tokens are refused within a second
+    Suspend(TenantArgs),
+    /// Serve a suspended tenant again
+    Resume(TenantArgs),
+    /// Delete a tenant with all its data and keys
+    Delete(TenantDeleteArgs),
+}
+
+/// The tenant a command is about.
+#[derive(Debug, Args)]
+pub struct TenantArgs {
+    /// Name of the tenant in addresses
+    #[arg(value_name = "ID")]
+    pub id: TenantName,
+}
+
+/// `vitals tenant create`
+#[derive(Debug, Args)]
+pub struct TenantCreateArgs {
+    /// Name in addresses: 3 to 40 of a-z, 0-9 and -, beginning with a letter
+    #[arg(value_name = "ID")]
+    pub id: TenantName,
+    /// Name for people [default: the ID]
+    #[arg(long, value_name = "TEXT")]
+    pub name: Option<String>,
+    /// An issuer whose tokens it accepts besides its own
+    #[arg(long, value_name = "URL", requires = "issuer_keys")]
+    pub issuer: Option<String>,
+    /// The keys of that issuer.
+    #[command(flatten)]
+    pub keys: IssuerKeys,
+    /// How the tenant is kept apart
+    #[arg(long, value_enum, default_value_t = Isolation::Schema)]
+    pub isolation: Isolation,
+    /// Tier that its limits come from
+    #[arg(long, value_name = "TIER", default_value = "default")]
+    pub tier: String,
+}
+
+/// How a tenant is kept apart from the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Isolation {
+    /// A PostgreSQL role and schema of its own
+    Schema,
+}
+
+impl Isolation {
+    /// The word on the command line and in answers.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Schema => "schema",
+        }
+    }
+}
+
+/// The public keys of an issuer: a file, or where to fetch them.
+#[derive(Debug, Args)]
+#[group(id = "issuer_keys", required = false, multiple = false, requires = "issuer")]
+pub struct IssuerKeys {
+    /// File with the issuer's JWK Set
+    #[arg(long, value_name = "FILE")]
+    pub jwks: Option<PathBuf>,
+    /// URL of the issuer's JWK Set
+    #[arg(long, value_name = "URL")]
+    pub jwks_url: Option<String>,
+}
+
+/// `vitals tenant delete`
+#[derive(Debug, Args)]
+pub struct TenantDeleteArgs {
+    /// Name of the tenant in addresses
+    #[arg(value_name = "ID")]
+    pub id: TenantName,
+    /// The same name once more, because nothing brings it back
+    #[arg(long, value_name = "ID")]
+    pub confirm: TenantName,
+}
+
+/// `vitals issuer …`
+#[derive(Debug, Subcommand)]
+pub enum IssuerCommand {
+    /// Accept the tokens of an issuer for a tenant
+    Add(IssuerAddArgs),
+    /// List the issuers of a tenant
+    List(OfTenantArgs),
+    /// Accept them no longer
+    Remove(IssuerRemoveArgs),
+}
+
+/// A command about all of one tenant.
+#[derive(Debug, Args)]
+pub struct OfTenantArgs {
+    /// The tenant
+    #[arg(long, value_name = "ID")]
+    pub tenant: TenantName,
+}
+
+/// `vitals issuer add`
+#[derive(Debug, Args)]
+pub struct IssuerAddArgs {
+    /// The tenant
+    #[arg(long, value_name = "ID")]
+    pub tenant: TenantName,
+    /// The issuer, exactly as its tokens say in iss
+    #[arg(long, value_name = "URL")]
+    pub issuer: String,
+    /// Its keys; none for an issuer that is registered with the same keys for another tenant.
+    #[command(flatten)]
+    pub keys: IssuerKeys,
+    /// Accept only tokens whose typ is at+jwt
+    #[arg(long)]
+    pub strict: bool,
+    /// Longest lifetime of a token that is accepted [default: 24h]
+    #[arg(long, value_name = "DURATION", value_parser = config::duration)]
+    pub max_lifetime: Option<Duration>,
+}
+
+/// `vitals issuer remove`
+#[derive(Debug, Args)]
+pub struct IssuerRemoveArgs {
+    /// The tenant
+    #[arg(long, value_name = "ID")]
+    pub tenant: TenantName,
+    /// The issuer, exactly as it was added
+    #[arg(long, value_name = "URL")]
+    pub issuer: String,
+}
+
+/// `vitals migrate …`
+#[derive(Debug, Subcommand)]
+pub enum MigrateCommand {
+    /// Show the version of every schema; exit code 1 if one failed
+    Status,
+    /// Bring every schema to the newest version; safe to repeat
+    Up(MigrateUpArgs),
+}
+
+/// `vitals migrate up`
+#[derive(Debug, Args)]
+pub struct MigrateUpArgs {
+    /// How many tenants at a time
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub jobs: u16,
+    /// Only this tenant
+    #[arg(long, value_name = "ID")]
+    pub tenant: Option<TenantName>,
+}
+
+/// `vitals token`
+#[derive(Debug, Args)]
+pub struct TokenArgs {
+    /// The tenant
+    #[arg(long, value_name = "ID")]
+    pub tenant: TenantName,
+    /// Scopes, separated by spaces; "" gives none
+    #[arg(long, value_name = "SCOPES")]
+    pub scope: String,
+    /// Logical id of the patient that patient/ scopes are confined to
+    #[arg(long, value_name = "ID")]
+    pub patient: Option<String>,
+    /// Subject
+    #[arg(long, value_name = "TEXT", default_value = "vitals-cli")]
+    pub sub: String,
+    /// Client id
+    #[arg(long, value_name = "TEXT")]
+    pub client: Option<String>,
+    /// Who the user is, such as Practitioner/17
+    #[arg(long, value_name = "REFERENCE")]
+    pub fhir_user: Option<String>,
+    /// Logical id of the encounter
+    #[arg(long, value_name = "ID")]
+    pub encounter: Option<String>,
+    /// How long it is good for
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = config::duration)]
+    pub ttl: Duration,
+}
+
+/// `vitals import`
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// The tenant
+    #[arg(long, value_name = "ID")]
+    pub tenant: TenantName,
+    /// NDJSON files: one resource a line
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+}
+
+/// `vitals audit …`
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Check the chain of hashes; exit code 1 if it does not hold
+    Verify(AuditVerifyArgs),
+    /// Print the newest records
+    Tail(AuditTailArgs),
+}
+
+/// `vitals audit verify`
+#[derive(Debug, Args)]
+pub struct AuditVerifyArgs {
+    /// Only this tenant
+    #[arg(long, value_name = "ID")]
+    pub tenant: Option<TenantName>,
+}
+
+/// `vitals audit tail`
+#[derive(Debug, Args)]
+pub struct AuditTailArgs {
+    /// Only this tenant
+    #[arg(long, value_name = "ID")]
+    pub tenant: Option<TenantName>,
+    /// How many records
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub lines: u32,
+}

@@ -1,0 +1,178 @@
+//! `vitals demo`: two hospitals with ninety days of vital signs that a generator made, served at once.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use vitals_access::tenant::{Tenant, TenantName};
+use vitals_fhir::resource::{Observation, Patient};
+use vitals_store::{
+    control::{
+        self,
+        jobs::{self, NewJob},
+        tenants,
+    },
+    rows::Load,
+};
+
+use super::{CommandError, Connection, Exit, Opened, serve};
+use crate::{
+    state::App,
+    config::Settings,
+    job::load::{Loader, Parsed},
+};
+
+pub mod physiology;
+
+/// The same data on every machine.
+const SEED: u64 = 7;
+/// Resources in one statement.
+const BATCH: usize = 1_000;
+/// How long the printed token is good.
+const TOKEN_HOURS: i64 = 24;
+/// What the printed token may do.
+const SCOPES: &str = "vitals:read vitals:write users:read system/Patient.cruds system/Observation.cruds";
+
+/// Serves the demo until a signal.
+pub async fn run(settings: &Settings) -> Result<Exit, CommandError> {
+    serve::serve(settings, async |app, opened| {
+        let hospitals = physiology::hospitals(SEED, app.clock.now());
+        let mut admin = opened.admin().await?;
+        for hospital in &hospitals {
+            let name: TenantName = hospital.tenant.parse()?;
+            if tenants::find(&mut admin, &name).await?.is_none() {
+                eprintln!("vitals: making {} with {} patients", hospital.display, hospital.patients.len());
+                let tenant = make(app, &mut admin, &name, hospital.display).await?;
+                load(app, opened, &tenant, hospital).await?;
+            }
+        }
+        let [first, second] = &hospitals;
+        let token = token(app, &mut admin, first).await?;
+        app.feed.refresh().await?;
+        println!("{}", tour(&app.public_url, first, second, &token));
+        Ok(())
+    })
+    .await
+}
+
+async fn make(
+    app: &App,
+    admin: &mut Connection,
+    name: &TenantName,
+    display: &str,
+) -> Result<Tenant, CommandError> {
+    let new = tenants::NewTenant {
+        name: name.clone(),
+        display: display.to_owned(),
+        isolation: tenants::Isolation::Schema,
+        tier: "default".to_owned(),
+        issuer: None,
+    };
+    Ok(tenants::create(admin, &app.master_key, &new, app.clock.now()).await?.tenant)
+}
+
+async fn load(
+    app: &App,
+    opened: &Opened<'_>,
+    tenant: &Tenant,
+    hospital: &physiology::Hospital,
+) -> Result<(), CommandError> {
+    let mut connection = opened.serving().await?;
+    let id = uuid::Uuid::now_v7();
+    let job = NewJob { id, tenant, kind: "demo", subject: "cli:demo", scopes: "system/*.cruds" };
+    let loader = Arc::new(Loader {
+        access: Arc::new(jobs::open(&mut connection, &job, app.clock.now()).await?.access()),
+        pool: app.pool.clone(),
+        audit: app.audit.clone(),
+        clock: Arc::clone(&app.clock),
+        bases: vec![format!("{}/t/{}/fhir", app.public_url, tenant.name)],
+    });
+    let mut patients: Vec<Load<Patient>> = Vec::new();
+    let mut observations: Vec<Load<Observation>> = Vec::new();
+    let mut gather = |text: &str| match loader.parse(text.as_bytes()) {
+        Ok(Parsed::Patient(load)) => Ok(patients.push(load)),
+        Ok(Parsed::Observation(load)) => Ok(observations.push(load)),
+        Err(issues) => Err(CommandError::new(format!(
+            "the generated data is not valid FHIR: {}",
+            issues.first().map(|issue| issue.diagnostics.as_str()).unwrap_or_default()
+        ))),
+    };
+    for patient in &hospital.patients {
+        gather(&patient.body)?;
+        for observation in patient.observations() {
+            gather(&observation.body)?;
+        }
+    }
+    let stopped = |failure: crate::failure::Failure| CommandError::new(format!("loading stopped: {}", failure.reason));
+    loader.load(patients).await.map_err(stopped)?;
+    let mut writing = tokio::task::JoinSet::new();
+    let mut observations = observations.into_iter().peekable();
+    while observations.peek().is_some() || !writing.is_empty() {
+        while writing.len() < 2 && observations.peek().is_some() {
+            let batch: Vec<_> = observations.by_ref().take(BATCH).collect();
+            let loader = Arc::clone(&loader);
+            writing.spawn(async move { loader.load(batch).await });
+        }
+        if let Some(written) = writing.join_next().await {
+            written?.map_err(stopped)?;
+        }
+    }
+    jobs::finish(&mut connection, id, app.clock.now()).await?;
+    Ok(())
+}
+
+async fn token(app: &App, admin: &mut Connection, hospital: &physiology::Hospital) -> Result<String, CommandError> {
+    let name: TenantName = hospital.tenant.parse()?;
+    let key = control::keys::signing_for(admin, &app.master_key, &name).await?;
+    let now = app.clock.now().timestamp();
+    Ok(key.sign(&json!({
+        "iss": format!("{}/t/{name}/auth", app.public_url),
+        "sub": "demo",
+        "aud": format!("{}/t/{name}/fhir", app.public_url),
+        "iat": now,
+        "exp": now + TOKEN_HOURS * 3600,
+        "jti": uuid::Uuid::new_v4().to_string(),
+        "tenant_id": name.as_str(),
+        "client_id": "vitals-demo",
+        "scope": SCOPES,
+    })))
+}
+
+/// What is printed: addresses, a token, and lines to paste.
+fn tour(public_url: &str, first: &physiology::Hospital, second: &physiology::Hospital, token: &str) -> String {
+    let base = |hospital: &physiology::Hospital| format!("{public_url}/t/{}/fhir", hospital.tenant);
+    let (here, there) = (base(first), base(second));
+    let patient = first.patients.first().map(|patient| patient.id.as_str()).unwrap_or_default();
+    let stranger = second.patients.first().map(|patient| patient.id.as_str()).unwrap_or_default();
+    let width = first.display.len().max(second.display.len());
+    let body = json!({
+        "resourceType": "Observation",
+        "status": "final",
+        "category": [{"coding": [{
+            "system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "vital-signs"}]}],
+        "code": {"coding": [{"system": "http://loinc.org", "code": "8867-4", "display": "Heart rate"}]},
+        "subject": {"reference": format!("Patient/{patient}")},
+        "effectiveDateTime": "2026-01-01T08:00:00Z",
+        "valueQuantity": {
+            "value": 72, "unit": "beats/minute", "system": "http://unitsofmeasure.org", "code": "/min"},
+    });
+    format!(
+        "Two hospitals are served, each with {patients} patients and {days} days of vital signs (none of them exists):\n\
+         \n  {first:<width$}  {here}\n  {second:<width$}  {there}\n\n\
+         # A token of {first}, good for {TOKEN_HOURS} hours:\n\
+         export TOKEN={token}\n\n\
+         # Read a patient:\n\
+         curl -sS -H \"Authorization: Bearer $TOKEN\" '{here}/Patient/{patient}'\n\n\
+         # Search: the latest five heart rates of that patient:\n\
+         curl -sS -H \"Authorization: Bearer $TOKEN\" \
+         '{here}/Observation?patient={patient}&code=http://loinc.org|8867-4&_sort=-date&_count=5'\n\n\
+         # Create a heart rate:\n\
+         curl -sS -i -X POST -H \"Authorization: Bearer $TOKEN\" -H 'Content-Type: application/fhir+json' \
+         '{here}/Observation' -d '{body}'\n\n\
+         # The same token at the other hospital is refused (403):\n\
+         curl -sS -i -H \"Authorization: Bearer $TOKEN\" '{there}/Patient/{stranger}'\n",
+        patients = physiology::PATIENTS,
+        days = physiology::DAYS,
+        first = first.display,
+        second = second.display,
+    )
+}

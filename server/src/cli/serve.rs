@@ -1,0 +1,149 @@
+//! `vitals serve`: both listeners, until a signal.
+
+use std::{io::Write as _, net::SocketAddr, sync::Arc, time::Duration};
+
+use poem::endpoint::ToDynEndpoint;
+use tokio::signal::unix::{SignalKind, signal};
+use vitals_store::{
+    audit::Durability,
+    control,
+    embedded::ServeLock,
+    pool::PoolLimits,
+    posture,
+};
+
+use super::{CommandError, Exit, Needs, Opened};
+use crate::{
+    admin::{self, Operator},
+    app::{self, Parts},
+    config::{AuditDurability, Settings},
+    egress::Egress,
+    listen::{Listener, Stopper, stop_signal},
+    rest::Public,
+    state::App,
+    telemetry::Telemetry,
+};
+
+/// How long a stopping server takes at most. Docker and systemd wait for ten seconds and more.
+const STOP_WITHIN: Duration = Duration::from_secs(8);
+/// How long the last traces may take.
+const TRACES_WITHIN: Duration = Duration::from_secs(1);
+
+/// Serves until a signal.
+pub async fn run(settings: &Settings) -> Result<Exit, CommandError> {
+    serve(settings, async |_, _| Ok(())).await
+}
+
+/// Serves until a signal; `ready` runs when the listeners are open and before the ready line is printed.
+pub async fn serve(
+    settings: &Settings,
+    ready: impl AsyncFnOnce(&Arc<App>, &Opened<'_>) -> Result<(), CommandError>,
+) -> Result<Exit, CommandError> {
+    settings.check_serving().map_err(|error| CommandError::usage(error.to_string()))?;
+    // Ports first: the commonest mistake is told before anything is started.
+    let public = Listener::bind(settings.listen, "--listen").await?;
+    let operator = Listener::bind(settings.operator_listen, "--operator-listen").await?;
+    let telemetry = Telemetry::start(settings.log, settings.tracing)?;
+    let folder = settings.data_dir.display();
+    std::fs::create_dir_all(&settings.data_dir)
+        .map_err(|error| CommandError::new(format!("cannot make the data directory {folder}: {error}")))?;
+    let mut lock = ServeLock::acquire(&settings.data_dir)?;
+    let opened = Opened::of(settings, Needs::Serving).await?;
+    let served = serve_on(settings, &opened, &mut lock, public, operator, ready).await;
+    let closed = opened.close().await;
+    telemetry.stop(TRACES_WITHIN).await;
+    served.and_then(|exit| closed.map(|()| exit))
+}
+
+async fn serve_on(
+    settings: &Settings,
+    opened: &Opened<'_>,
+    lock: &mut ServeLock,
+    public: Listener,
+    operator: Listener,
+    ready: impl AsyncFnOnce(&Arc<App>, &Opened<'_>) -> Result<(), CommandError>,
+) -> Result<Exit, CommandError> {
+    refuse_bad_posture(opened).await?;
+    let master_key = opened.master_key()?;
+    let mut connection = opened.serving().await?;
+    control::keys::check_all(&mut connection, &master_key).await?;
+    drop(connection);
+
+    let public_url = settings.public_url(public.local())?.as_str().trim_end_matches('/').to_owned();
+    let app = app::start(Parts {
+        urls: opened.urls.clone(),
+        master_key,
+        public_url: public_url.clone(),
+        clock: Arc::clone(&opened.clock),
+        durability: match settings.audit_durability {
+            AuditDurability::Prompt => Durability::Prompt,
+            AuditDurability::Strict => Durability::Strict,
+        },
+        pool: PoolLimits::default(),
+        egress: Egress::new(settings.egress_allow.clone(), vec![public.local(), operator.local()]),
+    })
+    .await?;
+
+    let (stopper, stop) = stop_signal();
+    let token = admin::operator_token(&settings.data_dir, settings.operator_token_file.as_deref())?;
+    let local = public.local();
+    let admin_url = opened.urls.app_admin().ok().filter(|_| opened.urls.admin.is_some());
+    let endpoint = Operator::new(Arc::clone(&app), token, admin_url, vec![operator.local().to_string()]);
+    let operator = tokio::spawn(operator.serve(Arc::new(ToDynEndpoint(endpoint)), stop.clone()));
+    let serving = tokio::spawn(public.serve(Arc::new(ToDynEndpoint(Public::new(Arc::clone(&app)))), stop));
+
+    let outcome = match ready(&app, opened).await {
+        Ok(()) => {
+            lock.listening(&public_url)?;
+            announce(local);
+            wait_for_signal(&stopper).await
+        }
+        Err(error) => Err(error),
+    };
+    stopper.stop();
+    let stopped = async {
+        for task in [serving, operator] {
+            if task.await.is_err() {
+                tracing::error!("a listener ended in a panic");
+            }
+        }
+        app.stop(STOP_WITHIN).await;
+    };
+    if tokio::time::timeout(STOP_WITHIN + TRACES_WITHIN, stopped).await.is_err() {
+        tracing::warn!("stopped before every request had ended");
+    }
+    outcome.map(|()| Exit::Success)
+}
+
+/// The ready line: the only thing `serve` writes to standard output.
+fn announce(local: SocketAddr) {
+    println!("listening on http://{local}");
+    if std::io::stdout().flush().is_err() {
+        tracing::debug!("nobody reads the ready line");
+    }
+}
+
+/// Refuses to serve with roles that could reach more than they should.
+async fn refuse_bad_posture(opened: &Opened<'_>) -> Result<(), CommandError> {
+    let problems = posture::check(&opened.urls).await?;
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let mut text = "will not serve with this database:".to_owned();
+    for problem in problems {
+        text.push_str(&format!("\n  {}: {}", problem.what, problem.advice));
+    }
+    Err(CommandError::new(text))
+}
+
+async fn wait_for_signal(stopper: &Stopper) -> Result<(), CommandError> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping");
+    stopper.stop();
+    Ok(())
+}

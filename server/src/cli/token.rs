@@ -1,0 +1,286 @@
+//! `vitals token`: a token of the tenant's own issuer, for trying things out and for programs of the operator's.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use vitals_access::{
+    directory::{Directory, MAX_LIFETIME},
+    scope,
+    tenant::{Tenant, TenantStatus},
+};
+use vitals_fhir::resource::is_id;
+use vitals_store::control::{directory, keys};
+
+use super::{
+    CommandError, Exit, Needs, Opened,
+    args::TokenArgs,
+    print,
+    recorded::Recorder,
+    tenant::{explained, unknown},
+};
+use crate::config::Settings;
+
+/// Scopes that the server reads of one token, and the length of a token that it reads at all (contract, section 3).
+const MAX_SCOPES: usize = 64;
+const MAX_TOKEN: usize = 8_192;
+/// Longest text of a claim.
+const MAX_TEXT: usize = 1_024;
+
+/// Prints the token alone on standard output.
+pub async fn run(settings: &Settings, args: TokenArgs) -> Result<Exit, CommandError> {
+    check(&args)?;
+    settings.check_serving().map_err(|error| CommandError::usage(error.to_string()))?;
+    for warning in warnings(&args) {
+        print::note(&warning);
+    }
+    let opened = Opened::of(settings, Needs::Serving).await?;
+    let issued = issue(&opened, &args).await;
+    let closed = opened.close().await;
+    let token = issued?;
+    if token.len() > MAX_TOKEN {
+        print::note(&format!("the token is longer than {MAX_TOKEN} bytes: the server does not read such a token"));
+    }
+    print::line(&token)?;
+    closed.map(|()| Exit::Success)
+}
+
+/// Refuses what no server would read.
+fn check(args: &TokenArgs) -> Result<(), CommandError> {
+    if args.ttl > MAX_LIFETIME {
+        return Err(CommandError::usage("--ttl must be at most 24h: a longer one is refused wherever it is shown"));
+    }
+    if args.ttl < Duration::from_secs(1) {
+        return Err(CommandError::usage("--ttl must be at least 1s"));
+    }
+    for (option, id) in [("--patient", &args.patient), ("--encounter", &args.encounter)] {
+        if id.as_deref().is_some_and(|id| !is_id(id)) {
+            return Err(CommandError::usage(format!(
+                "{option} must be one logical id: 1 to 64 of A-Z, a-z, 0-9, '-' and '.', without a type before it"
+            )));
+        }
+    }
+    for (option, text) in
+        [("--sub", Some(&args.sub)), ("--client", args.client.as_ref()), ("--fhir-user", args.fhir_user.as_ref())]
+    {
+        let good = |text: &String| (1..=MAX_TEXT).contains(&text.len()) && !text.chars().any(char::is_control);
+        if !text.is_none_or(good) {
+            return Err(CommandError::usage(format!("{option} must be a line of 1 to {MAX_TEXT} bytes")));
+        }
+    }
+    Ok(())
+}
+
+/// What the person should know about the scopes; they go in as they are.
+fn warnings(args: &TokenArgs) -> Vec<String> {
+    let scopes = scopes(args);
+    let mut warnings: Vec<String> = scopes
+        .iter()
+        .filter(|scope| !scope::is_known(scope))
+        .map(|scope| format!("scope {} is not understood and grants nothing", scope.escape_debug()))
+        .collect();
+    if args.patient.is_none() && scopes.iter().any(|scope| scope.starts_with("patient/")) {
+        warnings.push("patient/ scopes reach nothing without --patient".to_owned());
+    }
+    if scopes.len() > MAX_SCOPES {
+        warnings.push(format!("a token with more than {MAX_SCOPES} scopes is refused"));
+    }
+    warnings
+}
+
+/// The scopes, each once, split as the server splits them.
+fn scopes(args: &TokenArgs) -> Vec<&str> {
+    let mut scopes = Vec::new();
+    for scope in args.scope.split(' ') {
+        if !scope.is_empty() && !scopes.contains(&scope) {
+            scopes.push(scope);
+        }
+    }
+    scopes
+}
+
+async fn issue(opened: &Opened<'_>, args: &TokenArgs) -> Result<String, CommandError> {
+    let master_key = opened.master_key()?;
+    let public_url = opened.public_url().await?;
+    let now = opened.clock.now();
+    let mut connection = opened.serving().await?;
+    let mut recorder = Recorder::open(opened).await?;
+    let directory = directory::load(&mut connection, &public_url, now).await.map_err(explained)?;
+    let Some(tenant) = directory.tenant(&args.tenant) else {
+        let record = recorder.of_name("token.issue", &args.tenant);
+        return recorder.end(record, Err(unknown(&args.tenant))).await;
+    };
+    if tenant.status == TenantStatus::Suspended {
+        print::note(&format!("tenant {} is suspended: its tokens are refused until it is resumed", tenant.name));
+    }
+    let jti = uuid::Uuid::new_v4().to_string();
+    let mut record = recorder.of_tenant("token.issue", tenant);
+    record.scopes = scopes(args).into_iter().map(str::to_owned).collect();
+    record.resource_id = Some(jti.clone());
+    record.client.clone_from(&args.client);
+    record.patient.clone_from(&args.patient);
+    record.encounter.clone_from(&args.encounter);
+    let signed = keys::signing(&mut connection, &master_key, tenant).await.map_err(explained);
+    let signed = signed.map(|key| key.sign(&claims(&directory, tenant, args, &jti, now.timestamp())));
+    recorder.end(record, signed).await
+}
+
+/// The claims; those that are not given are left out.
+fn claims(directory: &Directory, tenant: &Tenant, args: &TokenArgs, jti: &str, now: i64) -> Value {
+    let lifetime = i64::try_from(args.ttl.as_secs()).unwrap_or(i64::MAX);
+    let mut claims = Map::new();
+    let mut put = |name: &str, value: Value| claims.insert(name.to_owned(), value);
+    put("iss", directory.own_issuer_url(&tenant.name).into());
+    put("sub", args.sub.as_str().into());
+    put("aud", format!("{}/t/{}/fhir", directory.public_url(), tenant.name).into());
+    put("exp", now.saturating_add(lifetime).into());
+    put("iat", now.into());
+    put("jti", jti.into());
+    put("tenant_id", tenant.name.as_str().into());
+    put("scope", args.scope.as_str().into());
+    let optional = [
+        ("client_id", &args.client),
+        ("patient", &args.patient),
+        ("fhirUser", &args.fhir_user),
+        ("encounter", &args.encounter),
+    ];
+    for (name, value) in optional {
+        if let Some(value) = value {
+            put(name, value.as_str().into());
+        }
+    }
+    Value::Object(claims)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use chrono::{DateTime, Utc};
+    use clap::Parser as _;
+    use serde_json::json;
+    use vitals_access::{
+        clock::Clock,
+        keys::{KeySet, SigningKey},
+        tenant::TenantRole,
+        verifier::{Base, Verifier},
+    };
+
+    use super::*;
+    use crate::cli::args::{Command, Invocation};
+
+    const NOW: i64 = 1_800_000_000;
+
+    struct Stopped;
+
+    impl Clock for Stopped {
+        fn now(&self) -> DateTime<Utc> {
+            DateTime::from_timestamp(NOW, 0).unwrap()
+        }
+    }
+
+    fn parsed(options: &[&str]) -> TokenArgs {
+        let line = ["vitals", "token", "--tenant", "mercy"].iter().chain(options);
+        match Invocation::try_parse_from(line).unwrap().command {
+            Command::Token(args) => args,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn tenant() -> Tenant {
+        Tenant {
+            role: TenantRole::generate(),
+            number: 1,
+            name: "mercy".parse().unwrap(),
+            login: 0,
+            status: TenantStatus::Active,
+            version: 1,
+            tier: "default".to_owned(),
+            display: "Mercy".to_owned(),
+        }
+    }
+
+    fn directory(tenant: &Tenant, key: &SigningKey) -> Directory {
+        let (keys, _) = KeySet::from_jwks(&format!(r#"{{"keys":[{}]}}"#, key.public_jwk()));
+        let own = vec![(tenant.role.clone(), keys)];
+        Directory::build("https://fhir.example", vec![tenant.clone()], Vec::new(), own, Vec::new())
+    }
+
+    #[test]
+    fn claims_are_those_of_the_contract_and_nothing_that_was_not_given() {
+        let (tenant, key) = (tenant(), SigningKey::generate_es256());
+        let directory = directory(&tenant, &key);
+
+        let least = claims(&directory, &tenant, &parsed(&["--scope", ""]), "j", NOW);
+        assert_eq!(
+            least,
+            json!({
+                "iss": "https://fhir.example/t/mercy/auth",
+                "sub": "vitals-cli",
+                "aud": "https://fhir.example/t/mercy/fhir",
+                "exp": NOW + 3_600,
+                "iat": NOW,
+                "jti": "j",
+                "tenant_id": "mercy",
+                "scope": "",
+            })
+        );
+        let options =
+            "--scope launch --patient p1 --sub s --client c --fhir-user Practitioner/1 --encounter e --ttl 90s";
+        let args = parsed(&options.split(' ').collect::<Vec<_>>());
+        let most = claims(&directory, &tenant, &args, "j", NOW);
+        assert_eq!(most["exp"], NOW + 90);
+        let named = ["sub", "client_id", "patient", "fhirUser", "encounter", "scope"].map(|name| &most[name]);
+        assert_eq!(named, ["s", "c", "p1", "Practitioner/1", "e", "launch"]);
+    }
+
+    #[test]
+    fn every_token_it_makes_is_one_the_server_accepts() {
+        let (tenant, key) = (tenant(), SigningKey::generate_es256());
+        let directory = directory(&tenant, &key);
+        let verifier = Verifier::new(Arc::new(Stopped));
+        let lines: [&[&str]; 3] = [
+            &["--scope", ""],
+            &["--scope", "system/*.rs vitals:read", "--ttl", "24h"],
+            &["--scope", "patient/*.rs", "--patient", "p.1-A", "--fhir-user", "Patient/p1", "--encounter", "e"],
+        ];
+        for line in lines {
+            let args = parsed(line);
+            check(&args).unwrap();
+            let token = key.sign(&claims(&directory, &tenant, &args, "j", NOW));
+            let access = verifier.verify(&directory, &token, &Base::Tenant(tenant.name.clone())).unwrap();
+            assert_eq!(access.patient(), args.patient.as_deref());
+        }
+    }
+
+    #[test]
+    fn what_no_server_would_read_is_a_usage_error() {
+        let long = "x".repeat(MAX_TEXT + 1);
+        let refused: [&[&str]; 9] = [
+            &["--scope", "", "--ttl", "25h"],
+            &["--scope", "", "--ttl", "86401s"],
+            &["--scope", "", "--ttl", "0s"],
+            &["--scope", "", "--patient", "Patient/p1"],
+            &["--scope", "", "--patient", "p1,p2"],
+            &["--scope", "", "--patient", ""],
+            &["--scope", "", "--encounter", "e 1"],
+            &["--scope", "", "--sub", ""],
+            &["--scope", "", "--client", &long],
+        ];
+        for line in refused {
+            assert_eq!(check(&parsed(line)).unwrap_err().exit(), Exit::Usage, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn scopes_that_grant_nothing_are_warned_of() {
+        let none: [&str; 4] = ["", "system/*.rs vitals:read", "patient/Patient.r", "launch  openid"];
+        for scope in none {
+            let args = parsed(&["--scope", scope, "--patient", "p1"]);
+            assert!(warnings(&args).is_empty(), "{scope}: {:?}", warnings(&args));
+        }
+        assert_eq!(warnings(&parsed(&["--scope", "vitals:reed vitals:reed launch"])).len(), 1);
+        assert_eq!(warnings(&parsed(&["--scope", "patient/Patient.r"])).len(), 1);
+        let many: Vec<String> = (0..65).map(|n| format!("system/Observation.r?code=x|{n}")).collect();
+        assert_eq!(warnings(&parsed(&["--scope", &many.join(" ")])), ["a token with more than 64 scopes is refused"]);
+    }
+}

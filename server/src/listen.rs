@@ -1,0 +1,309 @@
+//! The listeners: accepts connections and hands each request to poem.
+//!
+//! poem's own server has no header timeout, no connection cap, leaves Nagle on and passes over accept errors, so the
+//! accept loop is ours: HTTP/1.1, and HTTP/2 by prior knowledge, over hyper-util's `auto` connection. Every limit is a
+//! constant here or in [`watch`]; limits on bodies belong to the layers above.
+
+use std::{convert::Infallible, io, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
+
+use hyper::{
+    Method, Request, Response, StatusCode, Version,
+    body::{Body, Bytes, Incoming},
+    header,
+    service::service_fn,
+};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
+};
+use poem::{
+    Endpoint,
+    endpoint::DynEndpoint,
+    http::uri::Scheme,
+    web::{LocalAddr, RemoteAddr},
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, sleep_until, timeout},
+};
+use vitals_fhir::outcome::{self, Issue, IssueCode};
+
+mod stop;
+#[cfg(test)]
+mod tests;
+mod watch;
+
+pub use stop::{Stop, Stopper, stop_signal};
+
+use watch::{Answering, Limits, Overdue, Watch, Watched};
+
+/// Connections of one listener at a time; further ones wait in the kernel's queue (DESIGN section 5).
+const MAX_CONNECTIONS: usize = 2_048;
+/// How long requests may go on after the signal to stop: with two seconds for the database and the audit log behind
+/// it, the process is gone within ten.
+const GRACE: Duration = Duration::from_secs(8);
+/// After accept failed (no file descriptors left): long enough for connections to end, short enough to go unnoticed.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// A head may hold a URL of 16 kB and a token of 8 kB, and somewhat longer ones get a proper answer; see CONTRACT 5.
+const MAX_HEAD: usize = 64 * 1024;
+/// Requests at once on one HTTP/2 connection.
+const MAX_STREAMS: u32 = 100;
+/// Streams a client may reset before we took them up, and streams we may have to reset for its errors, before the
+/// connection ends (rapid reset, CVE-2023-44487).
+const MAX_RESETS: usize = 20;
+/// HTTP/2 connections are asked for a sign of life this often, and have as long again to give it.
+const PING: Duration = Duration::from_secs(20);
+
+/// Why a listener could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// Another program has the port.
+    #[error("cannot listen on {address}: another program uses this port; stop it, or choose another with {option}")]
+    Busy {
+        /// The address.
+        address: SocketAddr,
+        /// The option that sets it.
+        option: &'static str,
+    },
+    /// The port is for privileged programs.
+    #[error("cannot listen on {address}: this user may not use that port; choose one from 1024 on with {option}")]
+    Forbidden {
+        /// The address.
+        address: SocketAddr,
+        /// The option that sets it.
+        option: &'static str,
+    },
+    /// The address is of another machine.
+    #[error("cannot listen on {address}: this machine has no such address; choose one it has with {option}")]
+    Elsewhere {
+        /// The address.
+        address: SocketAddr,
+        /// The option that sets it.
+        option: &'static str,
+    },
+    /// Anything else.
+    #[error("cannot listen on {address} ({option}): {source}")]
+    Other {
+        /// The address.
+        address: SocketAddr,
+        /// The option that sets it.
+        option: &'static str,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+/// A port that is open and not yet served.
+#[derive(Debug)]
+pub struct Listener {
+    socket: TcpListener,
+    local: SocketAddr,
+    limits: Limits,
+}
+
+impl Listener {
+    /// Opens a port; `option` is the flag that set the address, for the error.
+    pub async fn bind(address: SocketAddr, option: &'static str) -> Result<Self, ListenError> {
+        let refused = |source: io::Error| match source.kind() {
+            io::ErrorKind::AddrInUse => ListenError::Busy { address, option },
+            io::ErrorKind::PermissionDenied => ListenError::Forbidden { address, option },
+            io::ErrorKind::AddrNotAvailable => ListenError::Elsewhere { address, option },
+            _ => ListenError::Other { address, option, source },
+        };
+        let socket = TcpListener::bind(address).await.map_err(refused)?;
+        let local = socket.local_addr().map_err(refused)?;
+        Ok(Self { socket, local, limits: Limits::DEFAULT })
+    }
+
+    /// The address it is bound to, with the port the system chose where 0 was asked for.
+    pub fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Serves until the signal to stop, then lets requests finish, and returns when every connection is closed (at
+    /// the latest when the time for that is over).
+    pub async fn serve(self, endpoint: Arc<dyn DynEndpoint<Output = poem::Response>>, mut stop: Stop) {
+        let http = Arc::new(http());
+        let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        while !stop.is_requested() {
+            // The place first, so that what we cannot serve stays in the kernel's queue.
+            let accepted = tokio::select! {
+                () = stop.requested() => break,
+                accepted = accept(&self.socket, &permits) => accepted,
+            };
+            let (stream, remote, permit) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept connections for a moment");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            let (http, endpoint, stop) = (Arc::clone(&http), Arc::clone(&endpoint), stop.clone());
+            let (local, limits) = (self.local, self.limits);
+            tokio::spawn(async move {
+                connection(&http, endpoint, stream, Ends { local, remote }, limits, stop).await;
+                drop(permit);
+            });
+        }
+        drop(self.socket);
+        let all = u32::try_from(MAX_CONNECTIONS).unwrap_or(u32::MAX);
+        if timeout(GRACE + Duration::from_millis(500), permits.acquire_many(all)).await.is_err() {
+            tracing::warn!("some connections did not end in time");
+        }
+    }
+}
+
+/// The two ends of a connection.
+#[derive(Clone, Copy)]
+struct Ends {
+    local: SocketAddr,
+    remote: SocketAddr,
+}
+
+async fn accept(
+    socket: &TcpListener,
+    permits: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    let permit = Arc::clone(permits).acquire_owned().await.map_err(io::Error::other)?;
+    loop {
+        match socket.accept().await {
+            Ok((stream, remote)) => {
+                stream.set_nodelay(true).ok();
+                return Ok((stream, remote, permit));
+            }
+            // The other side left before we came: its own affair.
+            Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) => {
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn http() -> auto::Builder<TokioExecutor> {
+    let mut http = auto::Builder::new(TokioExecutor::new());
+    // Our watch has both header timeout and rest; see its module.
+    http.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(MAX_HEAD);
+    http.http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_pending_accept_reset_streams(MAX_RESETS)
+        .max_local_error_reset_streams(MAX_RESETS)
+        .max_header_list_size(u32::try_from(MAX_HEAD).unwrap_or(u32::MAX))
+        .keep_alive_interval(PING)
+        .keep_alive_timeout(PING);
+    http
+}
+
+async fn connection(
+    http: &auto::Builder<TokioExecutor>,
+    endpoint: Arc<dyn DynEndpoint<Output = poem::Response>>,
+    stream: TcpStream,
+    ends: Ends,
+    limits: Limits,
+    mut stop: Stop,
+) {
+    let watch = Watch::new();
+    let service = {
+        let watch = watch.clone();
+        service_fn(move |request| answer(Arc::clone(&endpoint), request, ends, watch.clone()))
+    };
+    let io = TokioIo::new(Watched::new(stream, watch.clone()));
+    let mut connection = std::pin::pin!(http.serve_connection(io, service));
+    let end = tokio::select! {
+        end = until_overdue(connection.as_mut(), &watch, &limits) => end,
+        () = stop.requested() => End::Asked,
+    };
+    match end {
+        // Errors of the connection are the other side's: broken heads were answered, closed sockets need no word.
+        End::Closed | End::Overdue(Overdue::Head | Overdue::Stalled) => {}
+        End::Asked | End::Overdue(Overdue::Idle) => {
+            connection.as_mut().graceful_shutdown();
+            timeout(GRACE, until_overdue(connection.as_mut(), &watch, &limits)).await.ok();
+        }
+    }
+}
+
+enum End {
+    Closed,
+    Overdue(Overdue),
+    Asked,
+}
+
+/// Drives a connection until it ends or stays in one state for too long.
+async fn until_overdue<C: Future>(mut connection: Pin<&mut C>, watch: &Watch, limits: &Limits) -> End {
+    let mut alarm = std::pin::pin!(sleep_until(Instant::now()));
+    std::future::poll_fn(|cx| {
+        if connection.as_mut().poll(cx).is_ready() {
+            return std::task::Poll::Ready(End::Closed);
+        }
+        loop {
+            let (deadline, overdue) = watch.state().deadline(limits);
+            let deadline = Instant::from_std(deadline);
+            // The alarm may ring early, never late: a later deadline is looked at when it rings, so that an ordinary
+            // request does not move a timer at all.
+            if deadline < alarm.deadline() {
+                alarm.as_mut().reset(deadline);
+            }
+            if alarm.as_mut().poll(cx).is_pending() {
+                return std::task::Poll::Pending;
+            }
+            if deadline <= Instant::now() {
+                return std::task::Poll::Ready(End::Overdue(overdue));
+            }
+            alarm.as_mut().reset(deadline);
+        }
+    })
+    .await
+}
+
+async fn answer(
+    endpoint: Arc<dyn DynEndpoint<Output = poem::Response>>,
+    request: Request<Incoming>,
+    ends: Ends,
+    watch: Watch,
+) -> Result<Response<impl Body<Data = Bytes, Error = io::Error>>, Infallible> {
+    let in_flight = watch.request(request.version() == Version::HTTP_2);
+    let answer = if let Some(refusal) = malformed(&request) {
+        refusal
+    } else {
+        let (local, remote) = (LocalAddr(ends.local.into()), RemoteAddr(ends.remote.into()));
+        endpoint.get_response((request, local, remote, Scheme::HTTP).into()).await
+    };
+    let answer: Response<_> = answer.into();
+    Ok(answer.map(|body| Answering::new(body, in_flight)))
+}
+
+/// What hyper accepts and an origin server must not (RFC 9112, sections 3.2 and 3.2.2): a request for a proxy, or one
+/// that leaves open which host it is for. The connection is closed behind the answer, because whoever sent this and
+/// whoever passed it on may not agree on where it ends.
+fn malformed(request: &Request<Incoming>) -> Option<poem::Response> {
+    if request.method() == Method::CONNECT {
+        return Some(refusal(StatusCode::METHOD_NOT_ALLOWED, IssueCode::NotSupported, "this is not a proxy"));
+    }
+    if !matches!(request.version(), Version::HTTP_10 | Version::HTTP_11) {
+        return None;
+    }
+    if request.uri().authority().is_some() {
+        let why = "the request line must hold a path, not a whole URL";
+        return Some(refusal(StatusCode::BAD_REQUEST, IssueCode::Invalid, why));
+    }
+    let hosts = request.headers().get_all(header::HOST).iter().count();
+    if hosts > 1 || (hosts == 0 && request.version() == Version::HTTP_11) {
+        return Some(refusal(StatusCode::BAD_REQUEST, IssueCode::Invalid, "there must be one Host header"));
+    }
+    None
+}
+
+fn refusal(status: StatusCode, code: IssueCode, why: &str) -> poem::Response {
+    let mut answer = poem::Response::builder()
+        .status(status)
+        .content_type("application/fhir+json; charset=utf-8")
+        .header(header::CACHE_CONTROL, "no-store")
+        .header(header::CONNECTION, "close");
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        answer = answer.header(header::ALLOW, "GET, HEAD, POST, PUT, DELETE");
+    }
+    answer.body(outcome::to_json(&[Issue::error(code, why)]))
+}

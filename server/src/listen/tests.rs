@@ -1,0 +1,204 @@
+//! The limits as a table over the state, and the listener over real sockets.
+
+use std::{sync::Arc, time::Duration};
+
+use poem::{
+    Endpoint, endpoint,
+    endpoint::{DynEndpoint, ToDynEndpoint},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    task::JoinHandle,
+};
+
+use super::{
+    ListenError, Listener, Stopper, stop_signal,
+    watch::{Limits, Overdue, State},
+};
+
+const SHORT: Limits = Limits {
+    head: Duration::from_secs(1),
+    idle: Duration::from_millis(1_500),
+    stalled: Duration::from_secs(2),
+    answering: Duration::from_secs(5),
+};
+
+fn whole(endpoint: impl Endpoint<Output = poem::Response> + 'static) -> Arc<dyn DynEndpoint<Output = poem::Response>> {
+    Arc::new(ToDynEndpoint(endpoint))
+}
+
+struct Running {
+    address: std::net::SocketAddr,
+    stopper: Stopper,
+    task: JoinHandle<()>,
+}
+
+async fn start(endpoint: Arc<dyn DynEndpoint<Output = poem::Response>>) -> Running {
+    let mut listener = Listener::bind("127.0.0.1:0".parse().unwrap(), "--listen").await.unwrap();
+    listener.limits = SHORT;
+    let address = listener.local();
+    let (stopper, stop) = stop_signal();
+    Running { address, stopper, task: tokio::spawn(listener.serve(endpoint, stop)) }
+}
+
+fn hello() -> Arc<dyn DynEndpoint<Output = poem::Response>> {
+    whole(endpoint::make_sync(|_| poem::Response::builder().body("hello")))
+}
+
+/// Sends `text` and reads until the other side closes.
+async fn exchange(address: std::net::SocketAddr, text: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(text.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut answer)).await.expect("closed in time").ok();
+    String::from_utf8(answer).unwrap()
+}
+
+#[test]
+fn deadlines_follow_the_state() {
+    let start = std::time::Instant::now();
+    let at = |seconds: u64| start + Duration::from_secs(seconds);
+    let limits = Limits::DEFAULT;
+    let mut state = State::new(start);
+
+    assert_eq!(state.deadline(&limits), (at(10), Overdue::Head), "opened and silent");
+    state.received(at(9));
+    assert_eq!(state.deadline(&limits), (at(10), Overdue::Head), "a trickle does not buy time");
+    state.request_began(at(10), false);
+    assert_eq!(state.deadline(&limits), (at(130), Overdue::Stalled), "being answered");
+    state.blocked(at(20));
+    state.wrote(100, at(40));
+    assert_eq!(state.deadline(&limits), (at(50), Overdue::Stalled), "a few bytes taken are no progress");
+    state.wrote(16 * 1024, at(45));
+    assert_eq!(state.deadline(&limits), (at(165), Overdue::Stalled), "a page of bytes is");
+    state.blocked(at(50));
+    state.flushed();
+    state.request_ended(at(60));
+    assert_eq!(state.deadline(&limits), (at(135), Overdue::Idle), "at rest");
+    state.received(at(70));
+    state.received(at(79));
+    assert_eq!(state.deadline(&limits), (at(80), Overdue::Head), "the next head has begun");
+    state.request_began(at(80), true);
+    state.request_began(at(81), true);
+    state.request_ended(at(82));
+    assert_eq!(state.deadline(&limits), (at(201), Overdue::Stalled), "one of two streams is open");
+    state.request_ended(at(83));
+    state.received(at(90));
+    assert_eq!(state.deadline(&limits), (at(158), Overdue::Idle), "HTTP/2 frames at rest are no head");
+}
+
+#[tokio::test]
+async fn busy_port_is_one_sentence_with_the_option() {
+    let first = Listener::bind("127.0.0.1:0".parse().unwrap(), "--listen").await.unwrap();
+
+    let second = Listener::bind(first.local(), "--operator-listen").await.unwrap_err();
+
+    assert!(matches!(second, ListenError::Busy { .. }));
+    let expected = format!(
+        "cannot listen on {}: another program uses this port; stop it, or choose another with --operator-listen",
+        first.local()
+    );
+    assert_eq!(second.to_string(), expected);
+}
+
+#[tokio::test]
+async fn requests_are_answered_without_naming_the_server() {
+    let running = start(hello()).await;
+
+    let answer = exchange(running.address, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
+
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    assert!(answer.ends_with("\r\n\r\nhello"), "{answer}");
+    assert!(!answer.to_ascii_lowercase().contains("\r\nserver:"), "{answer}");
+}
+
+#[tokio::test]
+async fn requests_that_two_readers_could_read_differently_end_the_connection() {
+    let running = start(hello()).await;
+    let cases = [
+        ("GET http://elsewhere/ HTTP/1.1\r\nHost: a\r\n\r\n", "400"),
+        ("GET / HTTP/1.1\r\n\r\n", "400"),
+        ("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "400"),
+        ("CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n", "405"),
+        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxy", "400"),
+        ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n", "400"),
+        ("POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "400"),
+        ("GET / HTTP/1.1\r\nHost: a\r\n folded\r\n\r\n", "400"),
+        ("GET / HTTP/1.1\r\nHost : a\r\n\r\n", "400"),
+        ("nonsense\r\n\r\n", "400"),
+    ];
+    for (request, status) in cases {
+        let answer = exchange(running.address, request).await;
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")) || answer.starts_with(&format!("HTTP/1.0 {status} ")),
+            "{request}{answer}"
+        );
+        assert_eq!(answer.matches("HTTP/1.").count(), 1, "{request}{answer}");
+    }
+}
+
+#[tokio::test]
+async fn chunked_with_a_length_beside_it_is_read_once_and_closed() {
+    let running = start(hello()).await;
+
+    let smuggled = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n\
+                    GET /second HTTP/1.1\r\nHost: a\r\n\r\n";
+    let answer = exchange(running.address, smuggled).await;
+
+    assert_eq!(answer.matches("HTTP/1.1 200").count(), 1, "{answer}");
+}
+
+#[tokio::test]
+async fn slow_heads_silence_and_rest_are_closed() {
+    let running = start(hello()).await;
+    let cases = [
+        "",
+        "GET / HT",
+        "PRI * HTTP/2.0\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\n\r\nGET",
+    ];
+    // Each returns only because the server closes; the limits of this listener are a second or two.
+    let answers = futures_util::future::join_all(cases.map(|text| exchange(running.address, text))).await;
+    for (text, answer) in cases.iter().zip(answers) {
+        assert_eq!(answer.contains("hello"), text.contains("Host"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn http2_by_prior_knowledge_is_spoken() {
+    let running = start(hello()).await;
+
+    let mut stream = TcpStream::connect(running.address).await.unwrap();
+    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+    let mut frame = [0; 9];
+    stream.read_exact(&mut frame).await.unwrap();
+
+    assert_eq!(frame[3], 4, "the answer is a SETTINGS frame");
+}
+
+#[tokio::test]
+async fn stop_lets_a_request_finish_and_closes_the_port() {
+    let (began, mut has_begun) = tokio::sync::mpsc::channel::<()>(1);
+    let (finish, may_finish) = tokio::sync::watch::channel(false);
+    let running = start(whole(endpoint::make(move |_| {
+        let (began, mut may_finish) = (began.clone(), may_finish.clone());
+        async move {
+            began.send(()).await.ok();
+            may_finish.wait_for(|finish| *finish).await.ok();
+            Ok::<_, poem::Error>(poem::Response::builder().body("late"))
+        }
+    })))
+    .await;
+    let request = tokio::spawn(exchange(running.address, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
+    has_begun.recv().await.unwrap();
+
+    running.stopper.stop();
+    finish.send_replace(true);
+    let answer = request.await.unwrap();
+    running.task.await.unwrap();
+
+    assert!(answer.ends_with("late"), "{answer}");
+    assert!(TcpStream::connect(running.address).await.is_err());
+}

@@ -1,0 +1,157 @@
+//! The public listener: addresses, credentials, the FHIR endpoints and their answers. poem lives here.
+//!
+//! Every request runs in a task of its own: a client that goes away cancels nothing half way, and a panic ends one
+//! request. The answer leaves when its audit record is written.
+
+mod bundle;
+mod credentials;
+pub mod discovery;
+mod fhir;
+pub mod metadata;
+mod negotiate;
+mod page;
+mod public;
+mod request;
+pub mod respond;
+mod router;
+mod trail;
+
+use std::{sync::Arc, time::Instant};
+
+use poem::{
+    Endpoint, Request, Response,
+    http::{HeaderValue, Method, header},
+};
+use tracing::Instrument as _;
+use vitals_fhir::outcome::IssueCode;
+
+pub use self::router::route;
+pub(crate) use self::request::Incoming;
+use self::negotiate::Format;
+use crate::{
+    state::App,
+    failure::{Failure, Kind},
+    telemetry::{
+        TraceContext,
+        metrics::{Answered, method_label},
+    },
+};
+
+/// The endpoint of the public listener.
+pub struct Public {
+    app: Arc<App>,
+}
+
+impl Public {
+    /// Serves the application.
+    pub fn new(app: Arc<App>) -> Self {
+        Self { app }
+    }
+}
+
+/// An answer, and what its metric is labelled with.
+pub(crate) struct Labelled {
+    pub(crate) response: Response,
+    pub(crate) route: Option<&'static str>,
+    pub(crate) interaction: Option<&'static str>,
+}
+
+impl Endpoint for Public {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> poem::Result<Response> {
+        let app = Arc::clone(&self.app);
+        Ok(guarded(app, request, |app, incoming| Box::pin(public::answer(app, incoming))).await)
+    }
+}
+
+type Answering = std::pin::Pin<Box<dyn Future<Output = Labelled> + Send>>;
+
+/// What both listeners do around an answer: request id, trace, its own task, metrics and common headers.
+pub(crate) async fn guarded(
+    app: Arc<App>,
+    request: Request,
+    answer: impl FnOnce(Arc<App>, Incoming) -> Answering,
+) -> Response {
+    let began = Instant::now();
+    let request_id = uuid::Uuid::new_v4().to_string();
+    let incoming = incoming(request, request_id.clone());
+    let method = incoming.method.clone();
+    let span = tracing::info_span!(
+        "request",
+        otel.kind = "server",
+        request.id = %request_id,
+        http.request.method = method_label(method.as_str()),
+        http.response.status_code = tracing::field::Empty,
+        http.route = tracing::field::Empty,
+        tenant.id = tracing::field::Empty,
+        fhir.interaction = tracing::field::Empty,
+        fhir.resource_type = tracing::field::Empty,
+        duration_ms = tracing::field::Empty,
+    );
+    let parent = incoming.headers.get("traceparent").and_then(|value| value.to_str().ok());
+    let trace = TraceContext::enter(&span, parent);
+    let in_flight = app.in_flight();
+    let answering = span.in_scope(|| answer(Arc::clone(&app), incoming));
+    let work = {
+        let (app, span) = (Arc::clone(&app), span.clone());
+        async move {
+            let labelled = answering.await;
+            let status = labelled.response.status().as_u16();
+            let seconds = began.elapsed().as_secs_f64();
+            span.record("http.response.status_code", status);
+            span.record("duration_ms", seconds * 1000.0);
+            if let Some(route) = labelled.route {
+                span.record("http.route", route);
+            }
+            app.metrics.answered(&Answered {
+                method: method_label(method.as_str()),
+                status,
+                route: labelled.route,
+                interaction: labelled.interaction,
+                seconds,
+            });
+            tracing::info!(http.response.status_code = status, duration_ms = seconds * 1000.0, "answered");
+            drop(in_flight);
+            labelled.response
+        }
+    };
+    let mut response = tokio::spawn(work.instrument(span)).await.unwrap_or_else(|error| {
+        tracing::error!(request.id = %request_id, panicked = error.is_panic(), "a request ended in a panic");
+        let failure = Failure::new(
+            Kind::Internal,
+            IssueCode::Exception,
+            "panic",
+            "The server failed to do this. The request id names the entry in its log.",
+        );
+        respond::failure(&failure, Format::Json)
+    });
+    let headers = response.headers_mut();
+    for (name, value) in [("x-request-id", request_id), ("traceparent", trace.to_string())] {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            headers.insert(name, value);
+        }
+    }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+fn incoming(request: Request, request_id: String) -> Incoming {
+    let address = request.remote_addr().as_socket_addr().map(std::net::SocketAddr::ip);
+    let (parts, body) = request.into_parts();
+    Incoming {
+        path: parts.uri.path().to_owned(),
+        query: parts.uri.query().unwrap_or_default().to_owned(),
+        method: parts.method,
+        headers: parts.headers,
+        body,
+        address,
+        request_id,
+    }
+}
+
+/// Whether a method only reads.
+pub(crate) fn reads(method: &Method) -> bool {
+    *method == Method::GET || *method == Method::HEAD
+}

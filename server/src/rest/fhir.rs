@@ -1,0 +1,345 @@
+//! The FHIR endpoints: from an address and a method to an interaction and its answer.
+
+use std::sync::Arc;
+
+use poem::{Response, http::StatusCode};
+use vitals_access::{access::Access, predicate::Visible};
+use vitals_fhir::{
+    body::Body,
+    catalog::{self, Code, Operation},
+    interaction::Letter,
+    outcome::{Issue, IssueCode},
+    resource::{Id, Observation, Patient, Resource, ResourceType, Version},
+    search::{self, Query},
+};
+use vitals_store::rows::{Deleted, Table, Versioned};
+
+use super::{
+    bundle,
+    negotiate::{self, Format, Return},
+    page::{self, Place},
+    request::Incoming,
+    respond,
+    router::{Fhir, FhirBase},
+};
+use crate::{
+    state::App,
+    failure::{Failure, Kind},
+    interaction::{self, Exchange},
+};
+
+/// An operation of the catalog, and the raw ids in its address.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'p> {
+    /// The operation.
+    pub operation: &'static Operation,
+    /// The logical id, as sent.
+    pub id: &'p str,
+    /// The version id, as sent.
+    pub version: &'p str,
+}
+
+/// The operation that a method asks for at an address.
+pub fn asked<'p>(address: &Fhir<'p>, method: &poem::http::Method) -> Result<Asked<'p>, Failure> {
+    let (kind, id, version, here): (_, &'p str, &'p str, &[Code]) = match *address {
+        Fhir::Type(kind) => (kind, "", "", &[Code::SearchType, Code::Create]),
+        Fhir::TypeSearch(kind) => (kind, "", "", &[Code::SearchTypePost]),
+        Fhir::Instance(kind, id) => (kind, id, "", &[Code::Read, Code::Update, Code::Delete]),
+        Fhir::InstanceHistory(kind, id) => (kind, id, "", &[Code::HistoryInstance]),
+        Fhir::InstanceVersion(kind, id, version) => (kind, id, version, &[Code::Vread]),
+        Fhir::System | Fhir::NotOffered => return Err(not_offered("")),
+        Fhir::Metadata | Fhir::SmartConfiguration => return Err(not_offered("GET, HEAD")),
+        Fhir::Nothing => return Err(nothing()),
+    };
+    let name = if *method == poem::http::Method::HEAD { "GET" } else { method.as_str() };
+    catalog::operations(kind)
+        .iter()
+        .find(|operation| here.contains(&operation.code) && operation.method.name() == name)
+        .map(|operation| Asked { operation, id, version })
+        .ok_or_else(|| not_offered(allow(here)))
+}
+
+const fn allow(here: &[Code]) -> &'static str {
+    match here {
+        [Code::SearchType, ..] => "GET, HEAD, POST",
+        [Code::SearchTypePost] => "POST",
+        [Code::Read, ..] => "GET, HEAD, PUT, DELETE",
+        _ => "GET, HEAD",
+    }
+}
+
+fn not_offered(allow: &'static str) -> Failure {
+    Failure::new(
+        Kind::NotOffered(allow),
+        IssueCode::NotSupported,
+        "not offered",
+        "This interaction is not offered here: the CapabilityStatement at metadata lists what is.",
+    )
+}
+
+fn nothing() -> Failure {
+    Failure::new(
+        Kind::NotFound,
+        IssueCode::NotSupported,
+        "no such address",
+        "There is no such resource type or operation here: the CapabilityStatement at metadata lists what is.",
+    )
+}
+
+/// Refuses a caller whose scopes cover nothing of what is asked, before the body is read.
+pub fn demand(access: &Access, operation: &Operation) -> Result<(), Failure> {
+    match access.reach(operation.resource, operation.letter) {
+        Visible::Nothing => {
+            Err(vitals_store::tenant::Denied { resource: operation.resource, letter: operation.letter }.into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What surrounds an exchange on its way through HTTP.
+pub struct Request<'r> {
+    /// The application.
+    pub app: &'r Arc<App>,
+    /// The request.
+    pub incoming: Incoming,
+    /// The base that was asked.
+    pub base: &'r FhirBase,
+    /// The parameters of the address.
+    pub query: Vec<(String, String)>,
+    /// The representation of the answer.
+    pub format: Format,
+}
+
+impl Request<'_> {
+    fn base_url(&self) -> String {
+        format!("{}{}", self.app.public_url, self.base.path())
+    }
+
+    /// The bases under which an absolute reference is one to this tenant.
+    fn bases(&self, access: &Access) -> [String; 2] {
+        let public = &self.app.public_url;
+        [format!("{public}/t/{}/fhir", access.tenant().name), format!("{public}/fhir")]
+    }
+}
+
+/// Runs the operation.
+pub async fn run(cx: &mut Exchange<'_>, request: &mut Request<'_>, asked: Asked<'_>) -> Result<Response, Failure> {
+    demand(cx.access, asked.operation)?;
+    match asked.operation.resource {
+        ResourceType::Patient => run_on::<Patient>(cx, request, asked).await,
+        ResourceType::Observation => run_on::<Observation>(cx, request, asked).await,
+    }
+}
+
+async fn run_on<R: Table>(
+    cx: &mut Exchange<'_>,
+    request: &mut Request<'_>,
+    asked: Asked<'_>,
+) -> Result<Response, Failure> {
+    match asked.operation.code {
+        Code::Read => {
+            let found = interaction::read::read(cx, &id::<R>(asked.id)?).await?;
+            Ok(resource(StatusCode::OK, request, found))
+        }
+        Code::Vread => {
+            let id = id::<R>(asked.id)?;
+            let version = Version::parse(asked.version).ok_or_else(|| Failure::not_found(&id))?;
+            let found = interaction::vread::vread(cx, &id, version).await?;
+            Ok(resource(StatusCode::OK, request, found))
+        }
+        Code::HistoryInstance => history(cx, request, &id::<R>(asked.id)?).await,
+        Code::SearchType => search::<R>(cx, request, request.query.clone()).await,
+        Code::SearchTypePost => {
+            negotiate::is_form(&request.incoming.headers)?;
+            let form = request.incoming.read_body(super::request::MAX_ADDRESS * 4).await?;
+            let form = String::from_utf8(form)
+                .map_err(|_| Failure::malformed(Issue::error(IssueCode::Invalid, "The form is not UTF-8.")))?;
+            let mut pairs = request.query.clone();
+            pairs.extend(search::form_pairs(&form).map_err(Failure::malformed)?);
+            search::<R>(cx, request, pairs).await
+        }
+        Code::Create => create::<R>(cx, request).await,
+        Code::Update => update::<R>(cx, request, asked.id).await,
+        Code::Delete => {
+            let id = id::<R>(asked.id)?;
+            request.incoming.refuse_conditions(&["if-none-match", "if-unmodified-since"])?;
+            let if_match = request.incoming.if_match()?;
+            let deleted = interaction::delete::delete(cx, &id, if_match).await?;
+            let mut response = respond::empty(StatusCode::NO_CONTENT);
+            if let Deleted::Now { version, .. } = deleted {
+                respond::etag(&mut response, version.number());
+            }
+            Ok(response)
+        }
+    }
+}
+
+/// An id in an address. What is no id cannot be known here, so the answer is that of an unknown one.
+fn id<R: Resource>(raw: &str) -> Result<Id<R>, Failure> {
+    raw.parse().map_err(|_| {
+        Failure::new(
+            Kind::NotFound,
+            IssueCode::NotFound,
+            "not an id",
+            "This is not an id: ids have 1 to 64 letters, digits, '-' and '.'.",
+        )
+    })
+}
+
+fn resource<R: Resource>(status: StatusCode, request: &Request<'_>, found: Versioned<R>) -> Response {
+    let mut response = respond::fhir(status, request.format, found.body);
+    respond::versioned(&mut response, found.version.number(), found.last_updated, None);
+    response
+}
+
+async fn create<R: Table>(cx: &mut Exchange<'_>, request: &mut Request<'_>) -> Result<Response, Failure> {
+    request.incoming.refuse_conditions(&["if-none-exist", "if-match", "if-none-match"])?;
+    let body = read_body::<R>(cx, request).await?;
+    let created = interaction::create::create(cx, &body).await?;
+    Ok(written(cx.access, request, StatusCode::CREATED, created, &body))
+}
+
+async fn update<R: Table>(cx: &mut Exchange<'_>, request: &mut Request<'_>, raw: &str) -> Result<Response, Failure> {
+    let id: Id<R> = raw.parse().map_err(|_| {
+        Failure::malformed(Issue::error(
+            IssueCode::Value,
+            "This is not an id: ids have 1 to 64 letters, digits, '-' and '.'.",
+        ))
+    })?;
+    request.incoming.refuse_conditions(&["if-none-match", "if-unmodified-since"])?;
+    let if_match = request.incoming.if_match()?;
+    let body = read_body::<R>(cx, request).await?;
+    if body.id() != Some(&id) {
+        return Err(Failure::malformed(
+            Issue::error(IssueCode::Invalid, "The resource must carry the id of the address it is put to.")
+                .at(format!("{}.id", R::TYPE)),
+        ));
+    }
+    let updated = interaction::update::update(cx, &id, &body, if_match).await?;
+    let status = if updated.created { StatusCode::CREATED } else { StatusCode::OK };
+    Ok(written(cx.access, request, status, updated.resource, &body))
+}
+
+async fn read_body<R: Table>(cx: &Exchange<'_>, request: &mut Request<'_>) -> Result<Body<R>, Failure> {
+    let bytes = request.incoming.read_resource().await?;
+    let bases = request.bases(cx.access);
+    Body::parse(&bytes, &[bases[0].as_str(), bases[1].as_str()]).map_err(Failure::of_body)
+}
+
+/// The answer to a write: what the caller prefers, but never more than it may read.
+fn written<R: Table>(
+    access: &Access,
+    request: &Request<'_>,
+    status: StatusCode,
+    resource: Versioned<R>,
+    body: &Body<R>,
+) -> Response {
+    let may_read = access.reach(R::TYPE, Letter::Read).admits(&R::columns(&resource.id, body.index()));
+    let wanted = negotiate::prefer(&request.incoming.headers).answer;
+    let location = (status == StatusCode::CREATED)
+        .then(|| format!("{}/{}/{}/_history/{}", request.base_url(), R::TYPE, resource.id, resource.version));
+    let (version, last_updated) = (resource.version.number(), resource.last_updated);
+    let mut response = match wanted.unwrap_or(Return::Representation) {
+        Return::Representation if may_read => respond::fhir(status, request.format, resource.body),
+        Return::Outcome => {
+            let text = if status == StatusCode::CREATED { "Created." } else { "Updated." };
+            let issue = Issue {
+                severity: vitals_fhir::outcome::Severity::Information,
+                ..Issue::error(IssueCode::Informational, text)
+            };
+            respond::fhir(status, request.format, vitals_fhir::outcome::to_json(&[issue]))
+        }
+        Return::Minimal | Return::Representation => respond::empty(status),
+    };
+    respond::versioned(&mut response, version, last_updated, location.as_deref());
+    response
+}
+
+async fn search<R: Table>(
+    cx: &mut Exchange<'_>,
+    request: &Request<'_>,
+    pairs: Vec<(String, String)>,
+) -> Result<Response, Failure> {
+    let list = R::TYPE.name();
+    let (pairs, after) = pages(cx, request, list, pairs)?;
+    let strict = negotiate::prefer(&request.incoming.headers).strict;
+    let bases = request.bases(cx.access);
+    let query =
+        Query::<R>::parse(&pairs, strict, &[bases[0].as_str(), bases[1].as_str()]).map_err(Failure::malformed)?;
+    let position = after.as_ref().map(Place::position);
+    let page = interaction::search_type::search_type(cx, &query, position.as_ref()).await?;
+    let base = request.base_url();
+    let next = match &page.next {
+        None => None,
+        Some(next) => {
+            let place = Place { list: list.to_owned(), query: pairs, at: next.at, id: next.id.clone() };
+            let token = page::seal(&request.app.master_key, cx.access, place, cx.now())?;
+            Some(format!("{base}/{list}?_page={token}"))
+        }
+    };
+    let total = (after.is_none() && next.is_none() && query.count > 0).then_some(page.found.len());
+    let links = bundle::Links { itself: address(&base, list, &query.applied), next };
+    let body = bundle::searchset(&page, &base, &links, total, &query.ignored);
+    Ok(respond::fhir(StatusCode::OK, request.format, body))
+}
+
+async fn history<R: Table>(cx: &mut Exchange<'_>, request: &Request<'_>, id: &Id<R>) -> Result<Response, Failure> {
+    let list = format!("{}/{id}/_history", R::TYPE);
+    let (pairs, after) = pages(cx, request, &list, request.query.clone())?;
+    let count = history_count::<R>(&pairs, negotiate::prefer(&request.incoming.headers).strict)?;
+    let before = match &after {
+        None => None,
+        Some(place) => Some(Version::new(place.at).ok_or_else(Failure::page_link)?),
+    };
+    let history = interaction::history_instance::history_instance(cx, id, before, count).await?;
+    let base = request.base_url();
+    let next = match history.entries.last().filter(|_| history.more) {
+        None => None,
+        Some(last) => {
+            let place =
+                Place { list: list.clone(), query: pairs.clone(), at: last.version.number(), id: String::new() };
+            let token = page::seal(&request.app.master_key, cx.access, place, cx.now())?;
+            Some(format!("{base}/{list}?_page={token}"))
+        }
+    };
+    let total = (after.is_none() && next.is_none() && count > 0).then_some(history.entries.len());
+    let applied: Vec<_> = pairs.into_iter().filter(|(name, _)| name == "_count").collect();
+    let links = bundle::Links { itself: address(&base, &list, &applied), next };
+    let body = bundle::history(&history, &base, &links, total);
+    Ok(respond::fhir(StatusCode::OK, request.format, body))
+}
+
+/// The parameters of a list: those of the request, or those sealed in its page link.
+fn pages(
+    cx: &Exchange<'_>,
+    request: &Request<'_>,
+    list: &str,
+    pairs: Vec<(String, String)>,
+) -> Result<(Vec<(String, String)>, Option<Place>), Failure> {
+    let Some((_, token)) = pairs.iter().find(|(name, _)| name == "_page") else { return Ok((pairs, None)) };
+    // Nothing but the representation may stand beside a link: it holds the whole query.
+    if pairs.iter().any(|(name, _)| !matches!(name.as_str(), "_page" | "_format" | "_pretty"))
+        || pairs.iter().filter(|(name, _)| name == "_page").count() > 1
+    {
+        return Err(Failure::page_link());
+    }
+    let place = page::open(&request.app.master_key, cx.access, list, token, cx.now())?;
+    Ok((place.query.clone(), Some(place)))
+}
+
+/// The size of a history's page: the one parameter it has. Others are ignored, or refused where that is asked for.
+fn history_count<R: Resource>(pairs: &[(String, String)], strict: bool) -> Result<u32, Failure> {
+    let known = ["_count", "_format", "_pretty"];
+    if let Some((name, _)) = pairs.iter().find(|(name, _)| strict && !known.contains(&name.as_str())) {
+        let shown: String = name.chars().take(64).collect();
+        let issue = Issue::error(IssueCode::NotSupported, "A history has no parameter of this name here; it has _count.");
+        return Err(Failure::malformed(issue.at(shown)));
+    }
+    let counts: Vec<_> = pairs.iter().filter(|(name, _)| name == "_count").cloned().collect();
+    Query::<R>::parse(&counts, strict, &[]).map(|query| query.count).map_err(Failure::malformed)
+}
+
+/// The address of a list with its parameters.
+fn address(base: &str, list: &str, pairs: &[(String, String)]) -> String {
+    if pairs.is_empty() { format!("{base}/{list}") } else { format!("{base}/{list}?{}", search::form_text(pairs)) }
+}

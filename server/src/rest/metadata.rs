@@ -1,0 +1,136 @@
+//! `metadata`: the CapabilityStatement (<https://hl7.org/fhir/R4/capabilitystatement.html>), made from the catalog
+//! alone, so that it cannot say more or less than what the router answers.
+
+use serde_json::{Value, json};
+use vitals_fhir::{
+    catalog::{self, Code, ParameterKind},
+    resource::ResourceType,
+};
+
+use super::discovery::AuthEndpoints;
+
+/// Extension that names the OAuth endpoints; some clients read it instead of the discovery document.
+const OAUTH_URIS: &str = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris";
+
+/// The statement as JSON. `base_url` is the FHIR base that was asked; `date` is when this software, and so the
+/// statement, came to be served (a FHIR dateTime).
+pub fn capability_statement(base_url: &str, endpoints: &AuthEndpoints, date: &str, software_version: &str) -> String {
+    json!({
+        "resourceType": "CapabilityStatement",
+        "status": "active",
+        "date": date,
+        "kind": "instance",
+        "software": { "name": "Vitals", "version": software_version },
+        "implementation": { "description": "Vital signs of many tenants, each with a base of its own", "url": base_url },
+        "fhirVersion": "4.0.1",
+        "format": ["application/fhir+json", "application/fhir+xml", "json", "xml"],
+        "rest": [{
+            "mode": "server",
+            "security": security(endpoints),
+            "resource": ResourceType::ALL.map(resource),
+        }],
+    })
+    .to_string()
+}
+
+fn security(endpoints: &AuthEndpoints) -> Value {
+    let mut security = json!({
+        "service": [{
+            "coding": [{
+                "system": "http://terminology.hl7.org/CodeSystem/restful-security-service",
+                "code": "SMART-on-FHIR",
+                "display": "SMART-on-FHIR",
+            }],
+            "text": "OAuth 2.0 access tokens with SMART scopes (see .well-known/smart-configuration)",
+        }],
+    });
+    // An extension without content is not valid FHIR, so it stands only where there is an endpoint to name.
+    let uris: Vec<_> = [
+        ("authorize", &endpoints.authorize),
+        ("token", &endpoints.token),
+        ("register", &endpoints.register),
+        ("manage", &endpoints.manage),
+        ("introspect", &endpoints.introspect),
+        ("revoke", &endpoints.revoke),
+    ]
+    .into_iter()
+    .filter_map(|(name, url)| url.as_ref().map(|url| json!({ "url": name, "valueUri": url })))
+    .collect();
+    if !uris.is_empty() {
+        security["extension"] = json!([{ "url": OAUTH_URIS, "extension": uris }]);
+    }
+    security
+}
+
+fn resource(kind: ResourceType) -> Value {
+    let offers = |code: Code| catalog::operations(kind).iter().any(|operation| operation.code == code);
+    let mut interactions: Vec<&str> = Vec::new();
+    for operation in catalog::operations(kind) {
+        if !interactions.contains(&operation.code.fhir()) {
+            interactions.push(operation.code.fhir());
+        }
+    }
+    let parameters: Vec<_> = catalog::parameters(kind)
+        .iter()
+        .filter(|parameter| parameter.kind != ParameterKind::Result)
+        .map(|parameter| {
+            json!({
+                "name": parameter.name,
+                "definition": parameter.definition,
+                "type": parameter.kind.fhir(),
+                "documentation": parameter.documentation,
+            })
+        })
+        .collect();
+    json!({
+        "type": kind.name(),
+        "profile": format!("http://hl7.org/fhir/StructureDefinition/{kind}"),
+        "interaction": interactions.iter().map(|code| json!({ "code": code })).collect::<Vec<_>>(),
+        "versioning": if offers(Code::Vread) { "versioned" } else { "no-version" },
+        "readHistory": offers(Code::Vread),
+        "updateCreate": offers(Code::Update),
+        "conditionalCreate": false,
+        "conditionalRead": "not-supported",
+        "conditionalUpdate": false,
+        "conditionalDelete": "not-supported",
+        "searchParam": parameters,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn statement(endpoints: &AuthEndpoints) -> String {
+        capability_statement("https://x/t/north/fhir", endpoints, "2026-01-02T03:04:05Z", "1.2.3")
+    }
+
+    #[test]
+    fn the_statement_is_fhir_in_json_and_xml() {
+        let endpoints =
+            AuthEndpoints { token: Some("https://x/t/north/auth/token".to_owned()), ..AuthEndpoints::default() };
+        let json = statement(&endpoints);
+        assert_eq!(vitals_fhir_codec::check_elements(&json), Ok(()));
+        assert!(vitals_fhir_codec::json_to_xml(&json).unwrap().contains("<fhirVersion value=\"4.0.1\"/>"));
+        assert!(json.contains(r#"{"url":"token","valueUri":"https://x/t/north/auth/token"}"#));
+    }
+
+    #[test]
+    fn the_statement_lists_the_catalog_and_nothing_else() {
+        let found: Value = serde_json::from_str(&statement(&AuthEndpoints::default())).unwrap();
+        assert!(found["rest"][0]["security"].get("extension").is_none());
+        let resources = found["rest"][0]["resource"].as_array().unwrap();
+        assert_eq!(resources.len(), ResourceType::ALL.len());
+        let texts = |place: usize, list: &str, name: &str| -> Vec<String> {
+            let items = resources[place][list].as_array().unwrap();
+            items.iter().map(|item| item[name].as_str().unwrap().to_owned()).collect()
+        };
+        assert_eq!(resources[0]["type"], "Patient");
+        assert_eq!(texts(0, "searchParam", "name"), ["_id", "identifier", "name"]);
+        assert_eq!(
+            texts(1, "interaction", "code"),
+            ["read", "vread", "history-instance", "search-type", "create", "update", "delete"]
+        );
+        assert_eq!(texts(1, "searchParam", "name"), ["_id", "patient", "subject", "code", "category", "date"]);
+    }
+}

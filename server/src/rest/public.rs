@@ -1,0 +1,309 @@
+//! Answers of the public listener: documents that anybody may read, and the FHIR endpoints behind the token gate.
+
+use std::sync::Arc;
+
+use poem::{
+    Body, Response,
+    http::{HeaderValue, Method, StatusCode, header},
+};
+use vitals_access::{access::Access, refusal::Refusal, tenant::TenantName};
+use vitals_fhir::{
+    outcome::{Issue, IssueCode},
+    search,
+};
+
+use super::{
+    Labelled,
+    credentials::{self, Unverified},
+    discovery::{self, AuthEndpoints},
+    fhir, metadata,
+    negotiate::{self, Format},
+    reads,
+    request::{Incoming, MAX_ADDRESS},
+    respond,
+    router::{self, Address, Fhir, FhirBase},
+    trail,
+};
+use crate::{
+    state::App,
+    failure::{Failure, Kind},
+    interaction::{Exchange, Note},
+};
+
+/// Answers a request.
+pub async fn answer(app: Arc<App>, incoming: Incoming) -> Labelled {
+    let path = incoming.path.clone();
+    let (route, response) = match router::address(&path) {
+        Address::Fhir(base, Fhir::Metadata) => {
+            ("/t/{tenant}/fhir/metadata", document(&app, &incoming, &base, capability).await)
+        }
+        Address::Fhir(base @ FhirBase::Tenant(_), Fhir::SmartConfiguration) => (
+            "/t/{tenant}/fhir/.well-known/smart-configuration",
+            document(&app, &incoming, &base, smart_configuration).await,
+        ),
+        Address::Fhir(base, address) => return endpoint(&app, incoming, &base, &address).await,
+        Address::Jwks(name) => {
+            ("/t/{tenant}/auth/jwks", document(&app, &incoming, &FhirBase::Tenant(name), jwks).await)
+        }
+        Address::Healthz => ("/healthz", respond::json(StatusCode::OK, r#"{"status":"ok"}"#.to_owned())),
+        Address::Readyz => ("/readyz", readiness(&app)),
+        Address::OpenApi => ("/openapi.json", plain(&incoming, "application/json", &app.documents.openapi)),
+        Address::OpenApiPlain => ("/openapi.plain.json", plain(&incoming, "application/json", &app.documents.openapi_plain)),
+        Address::Docs => ("/docs", docs(&app, &incoming)),
+        Address::Nothing => return Labelled { response: nowhere(), route: None, interaction: None },
+    };
+    Labelled { response, route: Some(route), interaction: None }
+}
+
+fn nowhere() -> Response {
+    respond::failure(&Failure::no_such_address(), Format::Json)
+}
+
+fn not_allowed() -> Failure {
+    Failure::new(
+        Kind::NotOffered("GET, HEAD"),
+        IssueCode::NotSupported,
+        "not offered",
+        "This document can only be read.",
+    )
+}
+
+fn plain(incoming: &Incoming, content_type: &'static str, text: &str) -> Response {
+    if !reads(&incoming.method) {
+        return respond::failure(&not_allowed(), Format::Json);
+    }
+    let mut response = Response::builder().status(StatusCode::OK).body(Body::from_string(text.to_owned()));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+    response
+}
+
+fn docs(app: &App, incoming: &Incoming) -> Response {
+    let mut response = plain(incoming, "text/html; charset=utf-8", &app.documents.docs);
+    let policy = HeaderValue::from_static(app.documents.docs_policy);
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    response
+}
+
+fn readiness(app: &App) -> Response {
+    let report = app.readiness();
+    let status = if report.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    respond::json(status, report.to_json())
+}
+
+/// A public document of a base: nobody asks who reads it, but the tenant must exist.
+async fn document(
+    app: &App,
+    incoming: &Incoming,
+    base: &FhirBase,
+    write: fn(&App, &FhirBase, Format) -> Response,
+) -> Response {
+    if incoming.method == Method::OPTIONS {
+        return for_any_origin(respond::empty(StatusCode::NO_CONTENT), true);
+    }
+    let made = async {
+        if !reads(&incoming.method) {
+            return Err(not_allowed());
+        }
+        let pairs = search::form_pairs(&incoming.query).map_err(Failure::malformed)?;
+        let wanted = pairs.iter().find(|(name, _)| name == "_format").map(|(_, value)| value.as_str());
+        let format = negotiate::answer_format(&incoming.headers, wanted)?;
+        if let FhirBase::Tenant(name) = base {
+            known(app, name).await?;
+        }
+        Ok(write(app, base, format))
+    };
+    let response = made.await.unwrap_or_else(|failure| respond::failure(&failure, Format::Json));
+    for_any_origin(response, false)
+}
+
+/// CORS for documents that hold nothing of anybody's.
+fn for_any_origin(mut response: Response, preflight: bool) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    if preflight {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, HEAD"));
+        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("*"));
+    }
+    response
+}
+
+/// Whether there is a tenant of this name; a command may have made it a moment ago.
+async fn known(app: &App, name: &TenantName) -> Result<(), Failure> {
+    let stale = |_| Failure::unavailable("directory stale");
+    if app.directory().map_err(stale)?.tenant(name).is_some()
+        || app.feed.refresh().await.map_err(stale)?.tenant(name).is_some()
+    {
+        return Ok(());
+    }
+    Err(Failure::no_such_address())
+}
+
+fn capability(app: &App, base: &FhirBase, format: Format) -> Response {
+    let url = format!("{}{}", app.public_url, base.path());
+    let endpoints = match base {
+        FhirBase::Tenant(name) => AuthEndpoints::keys_only(&format!("{}/t/{name}/auth", app.public_url)),
+        FhirBase::Global => AuthEndpoints::default(),
+    };
+    let text = metadata::capability_statement(&url, &endpoints, &app.started, env!("CARGO_PKG_VERSION"));
+    respond::fhir(StatusCode::OK, format, text)
+}
+
+fn smart_configuration(app: &App, base: &FhirBase, _: Format) -> Response {
+    let FhirBase::Tenant(name) = base else { return nowhere() };
+    respond::json(StatusCode::OK, discovery::smart_configuration(&AuthEndpoints::keys_only(&format!("{}/t/{name}/auth", app.public_url))))
+}
+
+fn jwks(app: &App, base: &FhirBase, _: Format) -> Response {
+    let FhirBase::Tenant(name) = base else { return nowhere() };
+    match app.directory().ok().and_then(|directory| app.own_jwks(&directory, name)) {
+        Some(jwks) => respond::json(StatusCode::OK, jwks),
+        None => nowhere(),
+    }
+}
+
+/// A FHIR endpoint: everything behind it needs a verified caller, and leaves an audit record.
+async fn endpoint(app: &Arc<App>, mut incoming: Incoming, base: &FhirBase, address: &Fhir<'_>) -> Labelled {
+    let method = incoming.method.clone();
+    let asked = fhir::asked(address, &method);
+    let operation = asked.as_ref().ok().map(|asked| asked.operation);
+    let mut record = trail::begin(app, &incoming, base);
+    if let Some(operation) = operation {
+        trail::asks(&mut record, operation);
+        let span = tracing::Span::current();
+        span.record("fhir.interaction", operation.code.fhir());
+        span.record("fhir.resource_type", operation.resource.name());
+    }
+    let mut format = Format::Json;
+    let mut settling = None;
+    let outcome = async {
+        if incoming.path.len() + incoming.query.len() > MAX_ADDRESS {
+            return Err(Failure::new(
+                Kind::TooLong,
+                IssueCode::TooLong,
+                "address too long",
+                "The address is longer than 16 kB: send a search as a form to _search.",
+            ));
+        }
+        let pairs = search::form_pairs(&incoming.query);
+        let access = caller(app, &incoming, pairs.as_deref().unwrap_or_default(), base, &mut record).await?;
+        tracing::Span::current().record("tenant.id", access.tenant().name.as_str());
+        trail::by(&mut record, &access, operation);
+        let query = pairs.map_err(Failure::malformed)?;
+        let wanted = query.iter().find(|(name, _)| name == "_format").map(|(_, value)| value.as_str());
+        format = negotiate::answer_format(&incoming.headers, wanted)?;
+        let asked = asked?;
+        let mut request = fhir::Request { app, incoming: take(&mut incoming), base, query, format };
+        let mut cx = Exchange {
+            access: &access,
+            pool: &app.pool,
+            clock: &app.clock,
+            audit: &app.audit,
+            record: record.clone(),
+            note: Note::default(),
+            settling: false,
+            boxed: false,
+        };
+        let answered = fhir::run(&mut cx, &mut request, asked).await;
+        cx.note.fill(&mut cx.record);
+        settling = cx.settling.then(|| access.tenant().role.clone());
+        record = cx.record;
+        answered
+    }
+    .await;
+    trail::ended(&mut record, outcome.as_ref().map(|response| response.status().as_u16()));
+    let left = trail::leave(app, record, settling.as_ref()).await;
+    let response = match (left, outcome) {
+        (Ok(()), Ok(response)) => response,
+        (Ok(()), Err(failure)) | (Err(failure), _) => respond::failure(&failure, format),
+    };
+    Labelled {
+        response,
+        route: operation.map(router::route),
+        interaction: operation.map(|operation| operation.code.fhir()),
+    }
+}
+
+/// The parts of the request that the interaction needs; what stays behind is not used again.
+fn take(incoming: &mut Incoming) -> Incoming {
+    Incoming {
+        method: incoming.method.clone(),
+        path: std::mem::take(&mut incoming.path),
+        query: std::mem::take(&mut incoming.query),
+        headers: std::mem::take(&mut incoming.headers),
+        body: std::mem::replace(&mut incoming.body, Body::empty()),
+        address: incoming.address,
+        request_id: incoming.request_id.clone(),
+    }
+}
+
+async fn caller(
+    app: &App,
+    incoming: &Incoming,
+    query: &[(String, String)],
+    base: &FhirBase,
+    record: &mut vitals_access::audit::AuditRecord,
+) -> Result<Arc<Access>, Failure> {
+    let refusal = match credentials::token(&incoming.headers, query) {
+        Ok(token) => match credentials::verify(app, token, &base.for_verifier()).await {
+            Ok(access) => return Ok(access),
+            Err(Unverified::Unavailable) => return Err(Failure::unavailable("token cannot be judged")),
+            Err(Unverified::Refused(refusal)) => refusal,
+        },
+        Err(refusal) => refusal,
+    };
+    trail::refused(record, &refusal);
+    if let (Refusal::NoCredentials, FhirBase::Tenant(name)) = (&refusal, base) {
+        // Only who shows no token learns that there is no such tenant.
+        known(app, name).await?;
+    }
+    Err(of_refusal(&refusal))
+}
+
+fn of_refusal(refusal: &Refusal) -> Failure {
+    match refusal {
+        Refusal::NoCredentials => Failure::new(
+            Kind::NoCredentials,
+            IssueCode::Login,
+            "no credentials",
+            "This needs a token: send it as Authorization: Bearer.",
+        ),
+        Refusal::BadRequest(what) => {
+            let mut issue = Issue::error(IssueCode::Invalid, format!("Send the credential otherwise: {what}."));
+            issue.expression = Some("http.authorization".to_owned());
+            Failure { kind: Kind::BadRequestForm, issues: vec![issue], reason: what }
+        }
+        Refusal::Invalid { reason, expired: true, .. } => Failure::new(
+            Kind::BadCredentials,
+            IssueCode::Expired,
+            reason,
+            "The token has expired: get a new one.",
+        ),
+        Refusal::Invalid { reason, .. } => bad_token(reason),
+        Refusal::UnknownIssuer(_) => bad_token("issuer not registered"),
+        Refusal::UnknownKey { .. } => bad_token("key not known"),
+        Refusal::WrongTenant(_) => Failure::new(
+            Kind::Forbidden,
+            IssueCode::Forbidden,
+            "base of another tenant",
+            "This token is not for this address.",
+        ),
+        Refusal::Suspended(_) => Failure::new(
+            Kind::Forbidden,
+            IssueCode::Forbidden,
+            "tenant suspended",
+            "This organisation is suspended on this server.",
+        ),
+    }
+}
+
+/// The reasons are fixed sentences about the form and the claims, and say nothing of this server's tenants.
+fn bad_token(reason: &'static str) -> Failure {
+    Failure::new(
+        Kind::BadCredentials,
+        IssueCode::Login,
+        reason,
+        format!("The token is not good here: {reason}."),
+    )
+}

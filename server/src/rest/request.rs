@@ -1,0 +1,119 @@
+//! A request as the FHIR endpoints use it: its parts, its body within limits.
+
+use std::{net::IpAddr, time::Duration};
+
+use poem::{
+    Body,
+    http::{HeaderMap, Method, header},
+};
+use vitals_fhir::{
+    outcome::{Issue, IssueCode},
+    resource::Version,
+};
+
+use super::negotiate::{self, Format};
+use crate::failure::{Failure, Kind};
+
+/// Largest body of a single resource.
+pub const MAX_BODY: usize = 5 * 1024 * 1024;
+/// Longest address.
+pub const MAX_ADDRESS: usize = 16 * 1024;
+/// Longest time for a body to arrive.
+const BODY_TIME: Duration = Duration::from_secs(30);
+
+/// The parts of a request.
+pub struct Incoming {
+    /// The method.
+    pub method: Method,
+    /// The path, as sent.
+    pub path: String,
+    /// The query, as sent.
+    pub query: String,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body, unread.
+    pub body: Body,
+    /// The peer.
+    pub address: Option<IpAddr>,
+    /// The id this request goes by.
+    pub request_id: String,
+}
+
+impl Incoming {
+    /// Reads the body, up to a limit.
+    pub async fn read_body(&mut self, limit: usize) -> Result<Vec<u8>, Failure> {
+        let too_large = || {
+            Failure::new(
+                Kind::TooLarge,
+                IssueCode::TooLong,
+                "body too large",
+                format!("The body may have at most {limit} bytes."),
+            )
+        };
+        let announced = self.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        if announced.is_some_and(|length: usize| length > limit) {
+            return Err(too_large());
+        }
+        let body = std::mem::replace(&mut self.body, Body::empty());
+        match tokio::time::timeout(BODY_TIME, body.into_bytes_limit(limit)).await {
+            Ok(Ok(bytes)) => Ok(bytes.to_vec()),
+            Ok(Err(poem::error::ReadBodyError::PayloadTooLarge)) => Err(too_large()),
+            Ok(Err(_)) => Err(Failure::new(
+                Kind::Malformed,
+                IssueCode::Structure,
+                "body broke off",
+                "The body broke off before its end.",
+            )),
+            Err(_) => Err(Failure::new(
+                Kind::TooSlow,
+                IssueCode::TooCostly,
+                "body too slow",
+                "The body did not arrive in 30 seconds.",
+            )),
+        }
+    }
+
+    /// Reads the body as the JSON of a resource, from whichever representation it came in.
+    pub async fn read_resource(&mut self) -> Result<Vec<u8>, Failure> {
+        let format = negotiate::body_format(&self.headers)?;
+        let bytes = self.read_body(MAX_BODY).await?;
+        match format {
+            Format::Json => Ok(bytes),
+            Format::Xml => {
+                let text = String::from_utf8(bytes)
+                    .map_err(|_| Failure::malformed(Issue::error(IssueCode::Structure, "The body is not UTF-8.")))?;
+                vitals_fhir_codec::xml_to_json(&text)
+                    .map(String::into_bytes)
+                    .map_err(|error| Failure::malformed(Issue::error(IssueCode::Structure, error.to_string())))
+            }
+        }
+    }
+
+    /// The version `If-Match` names.
+    pub fn if_match(&self) -> Result<Option<Version>, Failure> {
+        let mut values = self.headers.get_all(header::IF_MATCH).iter();
+        let Some(value) = values.next() else { return Ok(None) };
+        let version = value.to_str().ok().filter(|_| values.next().is_none()).and_then(|text| {
+            let text = text.trim();
+            Version::parse(text.strip_prefix("W/").unwrap_or(text).strip_prefix('"')?.strip_suffix('"')?)
+        });
+        match version {
+            Some(version) => Ok(Some(version)),
+            None => Err(Failure::malformed(
+                Issue::error(IssueCode::Value, "If-Match holds one version, as the ETag of an answer: W/\"3\".")
+                    .at("http.if-match"),
+            )),
+        }
+    }
+
+    /// Refuses what would be passed over silently: conditions on requests that do not look at them yet.
+    pub fn refuse_conditions(&self, names: &[&str]) -> Result<(), Failure> {
+        match names.iter().find(|name| self.headers.contains_key(**name)) {
+            None => Ok(()),
+            Some(name) => Err(Failure::malformed(
+                Issue::error(IssueCode::NotSupported, "This condition is not offered here; nothing was done.")
+                    .at(format!("http.{name}")),
+            )),
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The one place that knows status codes: from a [`Failure`] or an answer to an HTTP response.
+
+use poem::{
+    Body, Response,
+    http::{HeaderName, HeaderValue, StatusCode, header},
+};
+use vitals_fhir::outcome;
+
+use super::negotiate::Format;
+use crate::failure::{Failure, Kind};
+
+/// The status of a kind of failure (CONTRACT section 5).
+pub const fn status(kind: Kind) -> StatusCode {
+    match kind {
+        Kind::NoCredentials | Kind::BadCredentials => StatusCode::UNAUTHORIZED,
+        Kind::Scope | Kind::Forbidden => StatusCode::FORBIDDEN,
+        Kind::NotFound => StatusCode::NOT_FOUND,
+        Kind::Deleted => StatusCode::GONE,
+        Kind::Malformed | Kind::BadRequestForm => StatusCode::BAD_REQUEST,
+        Kind::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
+        Kind::Precondition => StatusCode::PRECONDITION_FAILED,
+        Kind::NotOffered(_) => StatusCode::METHOD_NOT_ALLOWED,
+        Kind::UnsupportedMedia => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Kind::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
+        Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Kind::TooLong => StatusCode::URI_TOO_LONG,
+        Kind::TooSlow => StatusCode::REQUEST_TIMEOUT,
+        Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        Kind::NotConfigured => StatusCode::NOT_IMPLEMENTED,
+    }
+}
+
+/// Seconds after which a dependency is worth another try.
+const RETRY_AFTER: &str = "1";
+
+/// Headers that belong to a kind of failure.
+fn failure_headers(kind: Kind) -> Vec<(HeaderName, &'static str)> {
+    match kind {
+        Kind::NoCredentials => vec![(header::WWW_AUTHENTICATE, "Bearer")],
+        Kind::BadCredentials => vec![(header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\"")],
+        Kind::BadRequestForm => vec![(header::WWW_AUTHENTICATE, "Bearer error=\"invalid_request\"")],
+        Kind::Scope => vec![(header::WWW_AUTHENTICATE, "Bearer error=\"insufficient_scope\"")],
+        Kind::NotOffered(allow) => vec![(header::ALLOW, allow)],
+        Kind::Unavailable => vec![(header::RETRY_AFTER, RETRY_AFTER)],
+        Kind::TooLarge | Kind::TooSlow => vec![(header::CONNECTION, "close")],
+        _ => Vec::new(),
+    }
+}
+
+/// A failure as an OperationOutcome.
+pub fn failure(failure: &Failure, format: Format) -> Response {
+    let mut response = fhir(status(failure.kind), format, outcome::to_json(&failure.issues));
+    for (name, value) in failure_headers(failure.kind) {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// A FHIR body in the representation asked for. `json` is always JSON; XML is made from it.
+pub fn fhir(status: StatusCode, format: Format, json: String) -> Response {
+    let (status, format, body) = match format {
+        Format::Json => (status, format, json),
+        Format::Xml => match vitals_fhir_codec::json_to_xml(&json) {
+            Ok(xml) => (status, format, xml),
+            Err(error) => {
+                tracing::error!(error = %error, "a stored resource cannot be written as XML");
+                let issue = outcome::Issue::error(
+                    outcome::IssueCode::Exception,
+                    "This cannot be written as XML: ask for application/fhir+json.",
+                );
+                (StatusCode::INTERNAL_SERVER_ERROR, Format::Json, outcome::to_json(&[issue]))
+            }
+        },
+    };
+    let mut response = Response::builder().status(status).body(Body::from_string(body));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
+    response
+}
+
+/// An answer without a body.
+pub fn empty(status: StatusCode) -> Response {
+    Response::builder().status(status).finish()
+}
+
+/// JSON that is not FHIR.
+pub fn json(status: StatusCode, body: String) -> Response {
+    let mut response = Response::builder().status(status).body(Body::from_string(body));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// `ETag` of a version.
+pub fn etag(response: &mut Response, version: i64) {
+    if let Ok(etag) = HeaderValue::from_str(&format!("W/\"{version}\"")) {
+        response.headers_mut().insert(header::ETAG, etag);
+    }
+}
+
+/// `ETag`, `Last-Modified` and, where given, `Location` of a version.
+pub fn versioned(response: &mut Response, version: i64, last_updated: i64, location: Option<&str>) {
+    etag(response, version);
+    let headers = response.headers_mut();
+    if let Some(time) = chrono::DateTime::from_timestamp_millis(last_updated)
+        && let Ok(time) = HeaderValue::from_str(&time.format("%a, %d %b %Y %H:%M:%S GMT").to_string())
+    {
+        headers.insert(header::LAST_MODIFIED, time);
+    }
+    if let Some(location) = location.and_then(|location| HeaderValue::from_str(location).ok()) {
+        headers.insert(header::LOCATION, location);
+    }
+}

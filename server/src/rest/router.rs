@@ -1,0 +1,181 @@
+//! From an address to what is asked for. Paths are matched as they were sent: nothing is percent-decoded, so a
+//! tenant's name, a type or an id written any other way than plainly is no address here.
+
+use std::sync::LazyLock;
+
+use vitals_access::{tenant::TenantName, verifier::Base};
+use vitals_fhir::{
+    catalog::{self, Code, Operation},
+    resource::ResourceType,
+};
+
+/// What an address of the public listener asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address<'p> {
+    /// Below a FHIR base.
+    Fhir(FhirBase, Fhir<'p>),
+    /// `/t/{tenant}/auth/jwks`
+    Jwks(TenantName),
+    /// `/healthz`
+    Healthz,
+    /// `/readyz`
+    Readyz,
+    /// `/openapi.json`
+    OpenApi,
+    /// `/openapi.plain.json`
+    OpenApiPlain,
+    /// `/docs`
+    Docs,
+    /// Nothing; below a FHIR base the answer is still an OperationOutcome.
+    Nothing,
+}
+
+/// Which FHIR base was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FhirBase {
+    /// `/t/{tenant}/fhir`
+    Tenant(TenantName),
+    /// `/fhir`: the tenant is the token's.
+    Global,
+}
+
+impl FhirBase {
+    /// The base's path.
+    pub fn path(&self) -> String {
+        match self {
+            Self::Tenant(name) => format!("/t/{name}/fhir"),
+            Self::Global => "/fhir".to_owned(),
+        }
+    }
+
+    /// What the token gate compares.
+    pub fn for_verifier(&self) -> Base {
+        match self {
+            Self::Tenant(name) => Base::Tenant(name.clone()),
+            Self::Global => Base::Global,
+        }
+    }
+}
+
+/// What is asked for below a FHIR base.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fhir<'p> {
+    /// The base itself (batches, transactions, system search: not offered yet).
+    System,
+    /// `metadata`
+    Metadata,
+    /// `.well-known/smart-configuration`
+    SmartConfiguration,
+    /// `{Type}`
+    Type(ResourceType),
+    /// `{Type}/_search`
+    TypeSearch(ResourceType),
+    /// `{Type}/{id}`
+    Instance(ResourceType, &'p str),
+    /// `{Type}/{id}/_history`
+    InstanceHistory(ResourceType, &'p str),
+    /// `{Type}/{id}/_history/{vid}`
+    InstanceVersion(ResourceType, &'p str, &'p str),
+    /// A known type with an operation or interaction that is not offered.
+    NotOffered,
+    /// A type that is not offered, or no such path.
+    Nothing,
+}
+
+/// Reads the path of a request.
+pub fn address(path: &str) -> Address<'_> {
+    match path {
+        "/healthz" => return Address::Healthz,
+        "/readyz" => return Address::Readyz,
+        "/openapi.json" => return Address::OpenApi,
+        "/openapi.plain.json" => return Address::OpenApiPlain,
+        "/docs" => return Address::Docs,
+        _ => {}
+    }
+    if let Some(rest) = below(path, "/fhir") {
+        return Address::Fhir(FhirBase::Global, fhir(rest));
+    }
+    let Some(rest) = path.strip_prefix("/t/") else { return Address::Nothing };
+    let Some((name, rest)) = rest.split_once('/') else { return Address::Nothing };
+    let Ok(name) = name.parse::<TenantName>() else { return Address::Nothing };
+    if rest == "auth/jwks" {
+        return Address::Jwks(name);
+    }
+    match below(rest, "fhir") {
+        Some(rest) => Address::Fhir(FhirBase::Tenant(name), fhir(rest)),
+        None => Address::Nothing,
+    }
+}
+
+/// What follows `base`, without the slash between; one slash at the very end counts as none.
+fn below<'p>(path: &'p str, base: &str) -> Option<&'p str> {
+    match path.strip_prefix(base)? {
+        "" | "/" => Some(""),
+        rest => rest.strip_prefix('/'),
+    }
+}
+
+fn fhir(path: &str) -> Fhir<'_> {
+    let parts: Vec<&str> = path.split('/').collect();
+    match parts.as_slice() {
+        [""] => Fhir::System,
+        ["metadata"] => Fhir::Metadata,
+        [".well-known", "smart-configuration"] => Fhir::SmartConfiguration,
+        [name, rest @ ..] => match (ResourceType::named(name), rest) {
+            (None, _) => Fhir::Nothing,
+            (Some(kind), []) => Fhir::Type(kind),
+            (Some(kind), ["_search"]) => Fhir::TypeSearch(kind),
+            (Some(_), ["_history"]) => Fhir::NotOffered,
+            (Some(_), [operation]) if operation.starts_with('$') => Fhir::Nothing,
+            (Some(kind), [id]) => Fhir::Instance(kind, id),
+            (Some(kind), [id, "_history"]) => Fhir::InstanceHistory(kind, id),
+            (Some(kind), [id, "_history", version]) => Fhir::InstanceVersion(kind, id, version),
+            _ => Fhir::Nothing,
+        },
+        [] => Fhir::Nothing,
+    }
+}
+
+/// The path of an operation below a tenant's base, with its parameters in braces: the `http.route` of metrics.
+pub fn route(operation: &Operation) -> &'static str {
+    static ROUTES: LazyLock<Vec<(ResourceType, Code, String)>> = LazyLock::new(|| {
+        catalog::all().map(|row| (row.resource, row.code, template(row))).collect()
+    });
+    let wanted = (operation.resource, operation.code);
+    ROUTES.iter().find(|(resource, code, _)| (*resource, *code) == wanted).map_or("", |(_, _, path)| path)
+}
+
+fn template(operation: &Operation) -> String {
+    format!("/t/{{tenant}}/fhir/{}", operation.path.replace(":id", "{id}").replace(":vid", "{vid}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_as_they_stand() {
+        let tenant = |name: &str| FhirBase::Tenant(name.parse().expect("a tenant name"));
+        let cases = [
+            ("/t/north/fhir", Address::Fhir(tenant("north"), Fhir::System)),
+            ("/t/north/fhir/", Address::Fhir(tenant("north"), Fhir::System)),
+            ("/t/north/fhir/metadata", Address::Fhir(tenant("north"), Fhir::Metadata)),
+            ("/t/north/fhir/Patient/a", Address::Fhir(tenant("north"), Fhir::Instance(ResourceType::Patient, "a"))),
+            ("/t/north/fhir/Device", Address::Fhir(tenant("north"), Fhir::Nothing)),
+            ("/t/north/fhir/Patient/a/$everything", Address::Fhir(tenant("north"), Fhir::Nothing)),
+            ("/t/north/fhir/Patient/", Address::Fhir(tenant("north"), Fhir::Instance(ResourceType::Patient, ""))),
+            ("/t/north/fhirx", Address::Nothing),
+            ("/t/NORTH/fhir", Address::Nothing),
+            ("/t/north%2ffhir", Address::Nothing),
+            ("/t//fhir", Address::Nothing),
+            ("/t/north/../south/fhir", Address::Nothing),
+            ("//t/north/fhir", Address::Nothing),
+            ("/t/north;x=1/fhir", Address::Nothing),
+            ("/fhir/Patient", Address::Fhir(FhirBase::Global, Fhir::Type(ResourceType::Patient))),
+            ("/t/public/fhir", Address::Nothing),
+        ];
+        for (path, expected) in cases {
+            assert_eq!(address(path), expected, "{path}");
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The audit record of a request, from the moment it comes in to the moment it is written.
+
+use vitals_access::{
+    access::Access,
+    audit::{AuditRecord, Origin},
+    refusal::Refusal,
+    tenant::TenantRole,
+};
+use vitals_fhir::catalog::Operation;
+
+use super::{request::Incoming, respond, router::FhirBase};
+use crate::{
+    state::App,
+    failure::{Failure, Kind},
+};
+
+/// What a request is called in the trail until it is known what it asks for.
+const UNKNOWN_ACTION: &str = "unknown";
+
+/// A record of a request that came in at a base. It stands in the chain of the tenant asked for, where there is one;
+/// otherwise in the server's own.
+pub fn begin(app: &App, incoming: &Incoming, base: &FhirBase) -> AuditRecord {
+    let mut record = AuditRecord::new(Origin::Http, UNKNOWN_ACTION, app.clock.now());
+    record.request_id = Some(incoming.request_id.clone());
+    record.address = incoming.address.map(|address| address.to_string());
+    if let FhirBase::Tenant(name) = base
+        && let Ok(directory) = app.directory()
+        && let Some(tenant) = directory.tenant(name)
+    {
+        record.tenant = Some(name.to_string());
+        record.chain = tenant.role.as_str().to_owned();
+    }
+    record
+}
+
+/// Notes what is asked for.
+pub fn asks(record: &mut AuditRecord, operation: &Operation) {
+    operation.code.fhir().clone_into(&mut record.action);
+    record.resource_type = Some(operation.resource.name().to_owned());
+}
+
+/// Notes the verified caller, and the scopes that cover what it asks for.
+pub fn by(record: &mut AuditRecord, access: &Access, operation: Option<&Operation>) {
+    record.by(access);
+    if let Some(operation) = operation {
+        record.used = access.used(operation.resource, operation.letter);
+    }
+}
+
+/// Notes what is known of a caller that was refused.
+pub fn refused(record: &mut AuditRecord, refusal: &Refusal) {
+    match refusal {
+        Refusal::WrongTenant(caller) | Refusal::Suspended(caller) => record.by_refused(caller),
+        Refusal::Invalid { claimed: Some(claimed), .. } => record.by_claimed(claimed),
+        _ => {}
+    }
+}
+
+/// Notes how the request ended.
+pub fn ended(record: &mut AuditRecord, outcome: Result<u16, &Failure>) {
+    match outcome {
+        Ok(status) => record.allowed(status),
+        Err(failure) => {
+            let status = respond::status(failure.kind).as_u16();
+            if failure.kind == Kind::Unavailable && failure.reason == "outcome unknown" {
+                record.unknown(status, failure.reason);
+            } else {
+                record.denied(status, failure.reason);
+            }
+        }
+    }
+}
+
+/// Writes the record; without it no answer leaves. `settling` names the tenant whose outbox holds the record too.
+pub async fn leave(app: &App, record: AuditRecord, settling: Option<&TenantRole>) -> Result<(), Failure> {
+    let written = match settling {
+        None => app.audit.record(record).await,
+        Some(role) => app.audit.record_settling(record, role).await,
+    };
+    written.map_err(|_| Failure::unavailable("audit store away"))
+}

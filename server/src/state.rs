@@ -1,0 +1,154 @@
+//! A running server as its requests see it: who there is, how tenants are opened, where the trail goes. `crate::app`
+//! puts it together.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use serde::Serialize;
+use vitals_access::{clock::Clock, directory::Directory, tenant::TenantName, verifier::Verifier};
+use vitals_store::{
+    control::poll::{DirectoryFeed, KeySource, Stale},
+    pool::TenantPool,
+    seal::MasterKey,
+    urls::Urls,
+};
+
+use crate::{audit::AuditWriter, egress::JwksKeeper, telemetry::metrics::Metrics};
+
+/// Documents about the server that do not change while it runs.
+#[derive(Clone, Debug)]
+pub struct Documents {
+    /// `/openapi.json`
+    pub openapi: String,
+    /// `/openapi.plain.json`
+    pub openapi_plain: String,
+    /// `/docs`
+    pub docs: String,
+    /// The Content-Security-Policy of `/docs`.
+    pub docs_policy: &'static str,
+}
+
+/// A running server, without its listeners.
+pub struct App {
+    /// The databases.
+    pub urls: Urls,
+    /// The URL clients use, without a slash at the end.
+    pub public_url: String,
+    /// When it started, for documents that carry a date.
+    pub started: String,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// What secrets and page links are sealed under.
+    pub master_key: MasterKey,
+    /// Who there is.
+    pub feed: DirectoryFeed,
+    /// Judges tokens.
+    pub verifier: Verifier,
+    /// Opens tenants.
+    pub pool: TenantPool,
+    /// The trail.
+    pub audit: AuditWriter,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Documents about the server.
+    pub documents: Documents,
+    /// Keeps the keys of outside issuers.
+    pub keeper: JwksKeeper,
+    /// How many requests are at work.
+    pub working: Arc<AtomicUsize>,
+}
+
+/// One request at work; a stopping server waits for it even when its client is gone.
+pub struct InFlight(Arc<AtomicUsize>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// Whether the server can do its work, part by part.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Readiness {
+    /// Whether all of the others hold.
+    pub ready: bool,
+    /// The directory was read within the last three seconds.
+    pub database: bool,
+    /// The schemas this program started with are at its version.
+    pub migrations: bool,
+    /// Audit records can be written.
+    pub audit: bool,
+}
+
+impl Readiness {
+    /// As the body of `/readyz`.
+    pub fn to_json(self) -> String {
+        serde_json::to_string(&self).unwrap_or_else(|_| r#"{"ready":false}"#.to_owned())
+    }
+}
+
+impl App {
+    /// Who there is now.
+    pub fn directory(&self) -> Result<Arc<Directory>, Stale> {
+        self.feed.current()
+    }
+
+    /// Counts a request as being at work.
+    pub fn in_flight(&self) -> InFlight {
+        self.working.fetch_add(1, Ordering::AcqRel);
+        InFlight(Arc::clone(&self.working))
+    }
+
+    /// Looks for the keys of an issuer after a token named one that is not known: in the registry, and where the
+    /// issuer publishes them.
+    pub async fn refresh_keys(&self, issuer: &str) {
+        if self.feed.refresh().await.is_err() {
+            return;
+        }
+        if let Some(source) = self.key_source(issuer)
+            && let Ok(fetched) = self.keeper.keys_after_miss(issuer, &source.jwks_url).await
+        {
+            self.feed.set_fetched_keys(&source, fetched.keys, fetched.fetched_at);
+        }
+    }
+
+    /// Whether an issuer's keys have to be fetched and none can be had: a token of its cannot be judged then.
+    pub fn keys_unavailable(&self, issuer: &str) -> bool {
+        self.key_source(issuer).is_some()
+            && self.directory().is_ok_and(|directory| directory.issuer(issuer).is_none_or(|known| known.keys.is_empty()))
+    }
+
+    fn key_source(&self, issuer: &str) -> Option<KeySource> {
+        self.feed.key_sources().into_iter().map(|(source, _)| source).find(|source| source.issuer == issuer)
+    }
+
+    /// The JWK Set a tenant publishes.
+    pub fn own_jwks(&self, directory: &Directory, name: &TenantName) -> Option<String> {
+        let issuer = directory.issuer(&directory.own_issuer_url(name))?;
+        Some(issuer.keys.text().to_owned())
+    }
+
+    /// Whether the server can do its work.
+    pub fn readiness(&self) -> Readiness {
+        let database = self.directory().is_ok();
+        let audit = self.audit.is_writable();
+        // Control and audit schemas were checked at the start, and nobody takes migrations back.
+        let migrations = database;
+        Readiness { ready: database && migrations && audit, database, migrations, audit }
+    }
+
+    /// Lets requests end whose clients are gone, settles the trail and stops the background work.
+    pub async fn stop(&self, within: Duration) {
+        let end = tokio::time::Instant::now() + within;
+        while self.working.load(Ordering::Acquire) > 0 && tokio::time::Instant::now() < end {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.audit.stop(end.saturating_duration_since(tokio::time::Instant::now())).await;
+        self.feed.stop().await;
+    }
+}

@@ -1,0 +1,25 @@
+//! Everything that speaks to PostgreSQL: the tenant pool, the typed views of a tenant's rows, the control tables,
+//! the migrations and the audit store. No other crate names sqlx.
+
+pub mod audit;
+mod error;
+pub mod millis;
+pub mod pool;
+pub mod rows;
+mod sql;
+pub mod tenant;
+
+pub mod control;
+pub mod dump;
+pub mod migrate;
+pub mod seal;
+pub mod doctor;
+pub mod embedded;
+pub mod posture;
+pub mod setup;
+pub mod urls;
+pub use error::StoreError;
+
+/// A connection to one of the databases, to be handed to the functions of this crate: what it is made of is nobody
+/// else's business.
+pub type Connection = sqlx::PgConnection;

@@ -1,0 +1,167 @@
+//! One connection, lent to one unit of work.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use sqlx::{
+    ConnectOptions as _, Executor as _, PgConnection,
+    postgres::{PgConnectOptions, PgRow},
+};
+use vitals_access::tenant::{Tenant, TenantRole};
+
+use super::{Inner, state::Slot};
+use crate::{
+    StoreError,
+    error::Commits,
+    sql::{self, Plain, Sql},
+};
+
+/// Longest time to open a connection.
+const CONNECT: Duration = Duration::from_secs(2);
+
+/// Longest time for COMMIT, ROLLBACK, BEGIN and a change of tenant.
+const SHORT: Duration = Duration::from_secs(10);
+
+/// What every tenant session starts with. `statement_timeout` is the bound the server itself keeps when we are
+/// gone; reads give up sooner on our side.
+pub(super) fn options(url: &str) -> Result<PgConnectOptions, sqlx::Error> {
+    let options: PgConnectOptions = url.parse()?;
+    Ok(options
+        .application_name("vitals")
+        .statement_cache_capacity(200)
+        .options([
+            ("search_path", "pg_catalog,\"$user\",pg_temp"),
+            ("statement_timeout", "10s"),
+            ("lock_timeout", "2s"),
+            ("idle_in_transaction_session_timeout", "70s"),
+            ("TimeZone", "UTC"),
+        ])
+        .disable_statement_logging())
+}
+
+pub(super) async fn connect(options: &PgConnectOptions, role: &TenantRole) -> Result<PgConnection, StoreError> {
+    let opening = async {
+        let mut connection = options.connect().await?;
+        sql::run(&mut connection, Plain::Bind(role)).await?;
+        Ok(connection)
+    };
+    match tokio::time::timeout(CONNECT, opening).await {
+        Ok(Ok(connection)) => Ok(connection),
+        Ok(Err(error)) => Err(StoreError::of("connect", Commits::No, error)),
+        Err(_) => Err(StoreError::Away(sqlx::Error::PoolTimedOut)),
+    }
+}
+
+pub(super) async fn bind(connection: &mut PgConnection, role: &TenantRole) -> Result<(), StoreError> {
+    match tokio::time::timeout(CONNECT, sql::run(connection, Plain::Bind(role))).await {
+        Ok(done) => done.map_err(|error| StoreError::of("bind", Commits::No, error)),
+        Err(_) => Err(StoreError::TooSlow("bind")),
+    }
+}
+
+/// A bound connection. It goes back to the pool when dropped, if its last statement ended cleanly outside of a
+/// transaction, and is closed otherwise: a future dropped in the middle of a statement leaves `settled` false.
+pub(crate) struct Lease {
+    inner: Arc<Inner>,
+    tenant: Arc<Tenant>,
+    connection: Option<PgConnection>,
+    settled: bool,
+    in_transaction: bool,
+}
+
+impl Lease {
+    pub(super) fn new(inner: Arc<Inner>, tenant: Arc<Tenant>, connection: PgConnection) -> Self {
+        Self { inner, tenant, connection: Some(connection), settled: true, in_transaction: false }
+    }
+
+    /// Opens a transaction as the tenant.
+    pub(crate) async fn begin(&mut self, plain: fn(&TenantRole) -> Plain<'_>) -> Result<(), StoreError> {
+        let tenant = Arc::clone(&self.tenant);
+        self.in_transaction = true;
+        self.plain("begin", Commits::No, plain(&tenant.role)).await
+    }
+
+    /// Ends the transaction; afterwards the connection is clean.
+    pub(crate) async fn commit(&mut self) -> Result<(), StoreError> {
+        self.plain("commit", Commits::Yes, Plain::Commit).await?;
+        self.in_transaction = false;
+        Ok(())
+    }
+
+    /// Gives the transaction up; afterwards the connection is clean.
+    pub(crate) async fn rollback(&mut self) -> Result<(), StoreError> {
+        self.plain("rollback", Commits::No, Plain::Rollback).await?;
+        self.in_transaction = false;
+        Ok(())
+    }
+
+    async fn plain(&mut self, name: &'static str, commits: Commits, plain: Plain<'_>) -> Result<(), StoreError> {
+        let connection = self.connection.as_mut().ok_or(StoreError::Busy)?;
+        self.settled = false;
+        match tokio::time::timeout(SHORT, sql::run(connection, plain)).await {
+            Ok(Ok(())) => {
+                self.settled = true;
+                Ok(())
+            }
+            Ok(Err(error)) => Err(self.sort(name, commits, error)),
+            Err(_) if commits == Commits::Yes => Err(StoreError::UnknownOutcome(name)),
+            Err(_) => Err(StoreError::TooSlow(name)),
+        }
+    }
+
+    /// Runs a statement and returns its rows, each of which must belong to the tenant.
+    pub(crate) async fn rows(&mut self, sql: Sql, commits: Commits, limit: Duration) -> Result<Vec<PgRow>, StoreError> {
+        let name = sql.name();
+        let query = sql.into_query().ok_or(StoreError::Database { statement: name, code: "-".to_owned() })?;
+        let connection = self.connection.as_mut().ok_or(StoreError::Busy)?;
+        self.settled = false;
+        let rows = match tokio::time::timeout(limit, connection.fetch_all(query)).await {
+            Ok(Ok(rows)) => rows,
+            Ok(Err(error)) => return Err(self.sort(name, commits, error)),
+            Err(_) if commits == Commits::Yes => return Err(StoreError::UnknownOutcome(name)),
+            Err(_) => return Err(StoreError::TooSlow(name)),
+        };
+        for row in &rows {
+            if sqlx::Row::try_get::<i32, _>(row, "tenant").ok() != Some(self.tenant.number) {
+                self.inner.figures.foreign_rows.fetch_add(1, Ordering::Relaxed);
+                return Err(StoreError::ForeignRow(name));
+            }
+        }
+        self.settled = true;
+        Ok(rows)
+    }
+
+    fn sort(&mut self, name: &'static str, commits: Commits, error: sqlx::Error) -> StoreError {
+        let error = StoreError::of(name, commits, error);
+        match &error {
+            // The server answered: outside of a transaction the session is as it was. A statement whose plan no
+            // longer fits (0A000) and a lost connection are not worth keeping.
+            StoreError::Database { .. } | StoreError::TooSlow(_) => self.settled = true,
+            StoreError::Away(_) | StoreError::UnknownOutcome(_) => {
+                let suspects = self.inner.state().forget_idle();
+                drop(suspects);
+            }
+            _ => {}
+        }
+        error
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let connection = self.connection.take();
+        let slot = match connection {
+            Some(connection) if self.settled && !self.in_transaction => {
+                Slot::clean(connection, self.tenant.role.clone(), self.tenant.login)
+            }
+            _ => {
+                self.inner.figures.discarded.fetch_add(1, Ordering::Relaxed);
+                Slot::closed()
+            }
+        };
+        let closed = self.inner.state().give_back(&self.tenant.role, slot);
+        drop(closed);
+    }
+}

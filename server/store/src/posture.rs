@@ -1,0 +1,194 @@
+//! What `serve` refuses to start on: a login that could do more than serve, and a pooler that mixes sessions.
+//!
+//! The walls between tenants are roles of PostgreSQL. They hold only while the login behind the server cannot climb
+//! over them, so that is looked at before the first request, in the database itself and not in what setup once did.
+
+mod pooler;
+
+use sqlx::PgConnection;
+
+use crate::setup::{OLDEST_VERSION, SETTLE};
+use crate::urls::{AUDIT_READ, AUDIT_WRITE, ConnectError, UrlError, Urls, connect};
+
+pub use pooler::PoolerError;
+
+/// The names of tenants' roles and schemas.
+const TENANT: &str = "^t_[a-z2-7]{26}$";
+
+/// A look at the database that could not be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum PostureError {
+    /// A database URL is no good.
+    #[error(transparent)]
+    Url(#[from] UrlError),
+    /// A connection did not open.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// A pooler stands between us and the database, in a mode that mixes sessions.
+    #[error(transparent)]
+    Pooler(#[from] PoolerError),
+    /// The database said no.
+    #[error("cannot look at {what}")]
+    Database {
+        /// At what.
+        what: &'static str,
+        /// What the database said.
+        #[source]
+        source: sqlx::Error,
+    },
+}
+
+impl PostureError {
+    pub(crate) fn looking(what: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
+        move |source| Self::Database { what, source }
+    }
+}
+
+/// A reason not to serve.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// What is wrong, as a sentence without a full stop.
+    pub what: String,
+    /// What to do about it.
+    pub advice: String,
+}
+
+/// Looks at everything that `serve` depends on; empty means that it may start.
+pub async fn check(urls: &Urls) -> Result<Vec<Problem>, PostureError> {
+    pooler(&urls.app).await?;
+    let mut problems = version(&urls.app).await?;
+    problems.extend(logins(urls).await?);
+    problems.extend(audit(urls).await?);
+    Ok(problems)
+}
+
+/// Refuses a pooler that gives one server process to several sessions.
+pub async fn pooler(url: &str) -> Result<(), PoolerError> {
+    pooler::refuse(url).await
+}
+
+/// The server's version.
+pub async fn version(url: &str) -> Result<Vec<Problem>, PostureError> {
+    let mut connection = connect(url).await?;
+    let (number, text): (i32, String) =
+        sqlx::query_as("SELECT current_setting('server_version_num')::int4, current_setting('server_version')")
+            .fetch_one(&mut connection)
+            .await
+            .map_err(PostureError::looking("the server version"))?;
+    if number >= OLDEST_VERSION {
+        return Ok(Vec::new());
+    }
+    Ok(vec![Problem { what: format!("PostgreSQL {text} is too old"), advice: "use PostgreSQL 15 or newer".to_owned() }])
+}
+
+/// The login roles that serve, and every role they can become.
+pub async fn logins(urls: &Urls) -> Result<Vec<Problem>, PostureError> {
+    let mut connection = connect(&urls.app).await?;
+    let allowed = format!("{TENANT}|^{SETTLE}$");
+    find(&mut connection, &urls.login_names()?, &allowed).await
+}
+
+/// The login roles of the audit store: one adds, one reads, nobody changes.
+pub async fn audit(urls: &Urls) -> Result<Vec<Problem>, PostureError> {
+    let mut connection = connect(&urls.audit_read).await?;
+    let roles = [AUDIT_WRITE.to_owned(), AUDIT_READ.to_owned()];
+    let mut problems = find(&mut connection, &roles, "^$").await?;
+    // A right may stand with a table or with one of its columns.
+    let rights: Vec<(String, String, String)> = sqlx::query_as(
+        "SELECT role, c.relname::text, p.privilege
+         FROM unnest($1::text[]) AS role
+         CROSS JOIN unnest(ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) AS p (privilege)
+         JOIN pg_class c ON c.relnamespace = to_regnamespace('audit') AND c.relkind IN ('r', 'p')
+         WHERE NOT (p.privilege = 'INSERT' AND role = $2)
+           AND CASE WHEN p.privilege IN ('DELETE', 'TRUNCATE') THEN has_table_privilege(role, c.oid, p.privilege)
+                    ELSE has_any_column_privilege(role, c.oid, p.privilege) END
+         ORDER BY 1, 2, 3 LIMIT 20",
+    )
+    .bind(&roles[..])
+    .bind(AUDIT_WRITE)
+    .fetch_all(&mut connection)
+    .await
+    .map_err(PostureError::looking("the rights on audit records"))?;
+    problems.extend(rights.into_iter().map(|(role, table, privilege)| Problem {
+        what: format!("role {role} has {privilege} on audit.{table}"),
+        advice: format!("in the audit database, as a superuser: REVOKE {privilege} ON audit.{table} FROM {role}"),
+    }));
+    Ok(problems)
+}
+
+async fn find(connection: &mut PgConnection, logins: &[String], allowed: &str) -> Result<Vec<Problem>, PostureError> {
+    let found: Vec<(String, String)> = sqlx::query_as(include_str!("posture/find_problems.sql"))
+        .bind(logins)
+        .bind(allowed)
+        .bind(TENANT)
+        .fetch_all(connection)
+        .await
+        .map_err(PostureError::looking("the rights of the login roles"))?;
+    Ok(found.iter().map(|(problem, subject)| explain(problem, subject)).collect())
+}
+
+/// One row of `find_problems.sql` for a person.
+fn explain(problem: &str, subject: &str) -> Problem {
+    let role = subject.split(':').next().unwrap_or_default();
+    let object = subject.split_once(": ").map_or("", |(_, object)| object);
+    let (what, advice) = match problem {
+        "superuser" => (
+            format!("role {subject} is a superuser"),
+            "put a role of its own into --database-url; `vitals setup` makes it".to_owned(),
+        ),
+        "bypasses row security" => (format!("role {subject} bypasses row security"), alter(subject, "NOBYPASSRLS")),
+        "may create roles" => (format!("role {subject} may create roles"), alter(subject, "NOCREATEROLE")),
+        "may create databases" => (format!("role {subject} may create databases"), alter(subject, "NOCREATEDB")),
+        "may replicate" => (format!("role {subject} may replicate the server"), alter(subject, "NOREPLICATION")),
+        "inherits" => (
+            format!("role {subject} inherits the rights of the roles it may become"),
+            "run `vitals setup`; on PostgreSQL 16 and newer also REVOKE INHERIT OPTION FOR those memberships"
+                .to_owned(),
+        ),
+        "may change roles" => {
+            (format!("role {subject} may hand out a membership"), "REVOKE ADMIN OPTION FOR that membership".to_owned())
+        }
+        "may become" => {
+            (format!("a login may become role {subject}"), format!("REVOKE {subject} FROM the login roles"))
+        }
+        "search path" => (
+            format!("role {subject} has another search path than `pg_catalog, \"$user\", pg_temp`"),
+            "run `vitals setup`".to_owned(),
+        ),
+        "owns" => (
+            format!("role {role} owns {object}"),
+            format!("give {object} to another owner; vitals_owner for what vitals made"),
+        ),
+        "may create in" => (format!("{role} may create in {object}"), "run `vitals setup`".to_owned()),
+        "may make temporary tables in" => {
+            (format!("{role} may make temporary tables in {object}"), "run `vitals setup`".to_owned())
+        }
+        "may call set_config" => (
+            format!("{subject} may call set_config, which can switch tenants inside a statement"),
+            "as a superuser, in this database: REVOKE EXECUTE ON FUNCTION \
+             pg_catalog.set_config(text, text, boolean) FROM PUBLIC"
+                .to_owned(),
+        ),
+        "reaches tenant data as itself" => {
+            (format!("{role} has rights on {object} without becoming the tenant"), revoke(role, object))
+        }
+        "reaches another tenant" => {
+            (format!("the role of tenant {role} has rights on {object}, another tenant's"), revoke(role, object))
+        }
+        "may rewrite history" => (
+            format!("the role of tenant {role} may change {object}, to which it may only add"),
+            format!("REVOKE UPDATE, DELETE, TRUNCATE ON {object} FROM {role}"),
+        ),
+        other => (format!("{other}: {subject}"), "run `vitals setup`".to_owned()),
+    };
+    Problem { what, advice }
+}
+
+fn alter(role: &str, attribute: &str) -> String {
+    format!("as a superuser: ALTER ROLE {role} {attribute}")
+}
+
+fn revoke(role: &str, object: &str) -> String {
+    let role = if role == "everyone" { "PUBLIC" } else { role };
+    format!("REVOKE ALL ON {object} FROM {role}")
+}

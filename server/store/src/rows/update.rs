@@ -1,0 +1,153 @@
+//! Update, and create at a chosen id: lock, judge what stands, judge what shall stand, write.
+
+use vitals_fhir::{
+    body::Body,
+    interaction::Update,
+    resource::{Id, Version},
+};
+
+use super::{
+    Outbox, Rows, Versioned,
+    table::{Judged, NewRow, Standing, Table, column, push_outbox},
+};
+use crate::{StoreError, error::Commits, millis::Millis, sql::Sql, tenant::WORK};
+
+/// Why a write was not made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriteRefused {
+    /// Nothing there that the caller may reach, and not allowed to create it.
+    NotFound,
+    /// The caller's scopes do not admit the new content.
+    NotAdmitted,
+    /// Another version is current than the one named.
+    VersionDiffers {
+        /// The current one.
+        current: Version,
+    },
+}
+
+/// What an update did.
+#[derive(Clone, Debug)]
+pub struct Updated<R: vitals_fhir::resource::Resource> {
+    /// The new version.
+    pub resource: Versioned<R>,
+    /// Whether there was no current version before.
+    pub created: bool,
+}
+
+/// What stands at an id, locked.
+pub(super) enum Locked {
+    Current { version: Version, last_updated: i64, judged: Judged },
+    Deleted { version: Version, last_updated: i64 },
+    Never,
+}
+
+impl<R: Table, I> Rows<'_, R, I> {
+    /// Locks what stands at an id. Without the predicate on purpose: the caller judges the columns, and what it
+    /// may not see it must neither overwrite nor learn of.
+    pub(super) async fn lock(&mut self, id: &Id<R>) -> Result<Locked, StoreError> {
+        let table = R::TEXTS.table;
+        let wrong = StoreError::Inconsistent { table, column: "version" };
+        let mut sql = Sql::new("resource.lock");
+        sql.push("SELECT x.tenant, x.version, x.last_updated, ").push(R::TEXTS.judged).push(R::TEXTS.from);
+        sql.push(" WHERE x.id = ").bind(id.as_str()).push(" FOR UPDATE");
+        if let Some(row) = self.lease.rows(sql, Commits::No, WORK).await?.first() {
+            return Ok(Locked::Current {
+                version: Version::new(column(row, table, "version")?).ok_or(wrong)?,
+                last_updated: column::<Millis>(row, table, "last_updated")?.0,
+                judged: R::judged(row)?,
+            });
+        }
+        let mut sql = Sql::new("resource.last_version");
+        sql.push("SELECT h.tenant, h.version, h.last_updated").push(R::TEXTS.from_history);
+        sql.push(" WHERE h.id = ").bind(id.as_str()).push(" ORDER BY h.version DESC LIMIT 1");
+        match self.lease.rows(sql, Commits::No, WORK).await?.first() {
+            None => Ok(Locked::Never),
+            Some(row) => Ok(Locked::Deleted {
+                version: Version::new(column(row, table, "version")?).ok_or(wrong)?,
+                last_updated: column::<Millis>(row, table, "last_updated")?.0,
+            }),
+        }
+    }
+}
+
+impl<R: Table> Rows<'_, R, Update> {
+    /// Replaces the resource, or creates it where the caller's scopes reach the whole type.
+    pub async fn put(
+        &mut self,
+        id: &Id<R>,
+        body: &Body<R>,
+        if_match: Option<Version>,
+        now: i64,
+        outbox: impl FnOnce(&Versioned<R>, bool) -> Outbox + Send,
+    ) -> Result<Result<Updated<R>, WriteRefused>, StoreError> {
+        let standing = self.lock(id).await?;
+        let (version, last_updated, created) = match &standing {
+            Locked::Current { version, last_updated, judged } => {
+                if !self.visible.admits(&judged.columns()) {
+                    return Ok(Err(WriteRefused::NotFound));
+                }
+                if if_match.is_some_and(|wanted| wanted != *version) {
+                    return Ok(Err(WriteRefused::VersionDiffers { current: *version }));
+                }
+                (version.next(), now.max(last_updated + 1), false)
+            }
+            absent => {
+                if !self.access.may_create_at_chosen_id(R::TYPE) {
+                    return Ok(Err(WriteRefused::NotFound));
+                }
+                match absent {
+                    Locked::Deleted { version, .. } if if_match.is_some() => {
+                        return Ok(Err(WriteRefused::VersionDiffers { current: *version }));
+                    }
+                    _ if if_match.is_some() => return Ok(Err(WriteRefused::NotFound)),
+                    Locked::Deleted { version, last_updated } => (version.next(), now.max(last_updated + 1), true),
+                    _ => (Version::FIRST, now, true),
+                }
+            }
+        };
+        let index = body.index();
+        if !self.visible.admits(&R::columns(id, index)) {
+            return Ok(Err(WriteRefused::NotAdmitted));
+        }
+        let resource = Versioned {
+            id: id.clone(),
+            version,
+            last_updated,
+            patient: R::compartment(id, index).map(str::to_owned),
+            body: body.stamped(id, version, last_updated),
+        };
+        self.write(index, &resource, created, &outbox(&resource, created)).await?;
+        Ok(Ok(Updated { resource, created }))
+    }
+
+    async fn write(
+        &mut self,
+        index: &R::Index,
+        resource: &Versioned<R>,
+        created: bool,
+        outbox: &Outbox,
+    ) -> Result<(), StoreError> {
+        let id = &resource.id;
+        let row =
+            NewRow { id, version: resource.version, last_updated: resource.last_updated, index, body: &resource.body };
+        let mut sql = Sql::new("resource.update");
+        push_outbox(&mut sql, outbox);
+        let commits = if created {
+            R::below(&mut sql, &row, Standing::Fresh);
+            sql.push(" ");
+            R::insert(&mut sql, &row);
+            Commits::InsertsAtChosenId
+        } else {
+            sql.push(", archived AS (").push(R::TEXTS.archive).bind(id.as_str()).push(")");
+            R::below(&mut sql, &row, Standing::Replaced);
+            sql.push(" ");
+            R::update(&mut sql, &row);
+            sql.push(" WHERE x.id = ").bind(id.as_str());
+            Commits::No
+        };
+        sql.push(" RETURNING x.tenant");
+        let rows = self.lease.rows(sql, commits, WORK).await?;
+        if rows.len() == 1 { Ok(()) } else { Err(StoreError::Inconsistent { table: R::TEXTS.table, column: "id" }) }
+    }
+}

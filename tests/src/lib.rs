@@ -1,0 +1,23 @@
+//! The test harness: one PostgreSQL and one server a run, a fresh tenant a test, really signed tokens, real HTTP.
+//!
+//! Tests share nothing but the server: each makes its own tenants and sees only those. What needs a clock of its own,
+//! another database or a small pool starts a [`Server`] of its own with [`Server::start`].
+
+pub mod answer;
+pub mod cluster;
+pub mod clock;
+pub mod server;
+pub mod samples;
+pub mod tenant;
+pub mod walls;
+
+pub use answer::Answer;
+pub use clock::TestClock;
+pub use server::{Options, Server};
+pub use tenant::{Tenant, Token};
+
+/// Folder with real data, where there is one.
+#[allow(clippy::disallowed_methods, reason = "the one place of the tests that reads the environment")]
+pub fn test_data() -> Option<std::path::PathBuf> {
+    std::env::var_os("VITALS_TEST_DATA").map(Into::into)
+}

@@ -1,0 +1,111 @@
+//! A server under test, on ports of its own.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+};
+
+use poem::endpoint::ToDynEndpoint;
+use vitals_access::clock::Clock;
+use vitals_server::{
+    admin::Operator,
+    app::{self, Parts},
+    egress::Egress,
+    listen::{Listener, Stopper, stop_signal},
+    rest::Public,
+    state::App,
+};
+use vitals_store::{audit::Durability, pool::PoolLimits};
+
+use crate::{
+    TestClock,
+    cluster::{self, Cluster},
+};
+
+/// What a test may want otherwise.
+#[derive(Clone, Default)]
+pub struct Options {
+    /// The tenant pool.
+    pub pool: PoolLimits,
+    /// Blocks that keys may be fetched from although they are not public.
+    pub egress_allow: Vec<&'static str>,
+}
+
+/// A running server.
+pub struct Server {
+    /// Its public URL.
+    pub url: String,
+    /// The operator listener's URL.
+    pub operator_url: String,
+    /// The operator's token.
+    pub operator_token: String,
+    /// The server itself, for what cannot be seen from outside.
+    pub app: Arc<App>,
+    /// Its clock.
+    pub clock: TestClock,
+    /// The databases it works on.
+    pub cluster: &'static Cluster,
+    stopper: Stopper,
+}
+
+/// The server that tests share.
+pub fn shared() -> &'static Server {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    SERVER.get_or_init(|| Server::start_blocking(cluster::shared(), Options::default()))
+}
+
+impl Server {
+    /// Starts a server on a cluster.
+    pub async fn start(cluster: &'static Cluster, options: Options) -> Self {
+        let started = cluster::runtime().spawn(Self::begin(cluster, options));
+        started.await.expect("the server starts")
+    }
+
+    fn start_blocking(cluster: &'static Cluster, options: Options) -> Self {
+        // A test's own runtime must not be blocked on, so a thread of its own waits.
+        std::thread::spawn(move || cluster::runtime().block_on(Self::begin(cluster, options)))
+            .join()
+            .expect("the server starts")
+    }
+
+    async fn begin(cluster: &'static Cluster, options: Options) -> Self {
+        let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");
+        let public = Listener::bind(any, "--listen").await.expect("a free port");
+        let operator = Listener::bind(any, "--operator-listen").await.expect("a free port");
+        let clock = TestClock::default();
+        let url = format!("http://{}", public.local());
+        let allow = options.egress_allow.iter().map(|block| block.parse().expect("a CIDR block")).collect();
+        let app = app::start(Parts {
+            urls: cluster.urls.clone(),
+            master_key: cluster.master_key.clone(),
+            public_url: url.clone(),
+            clock: Arc::new(clock.clone()) as Arc<dyn Clock>,
+            durability: Durability::Prompt,
+            pool: options.pool,
+            egress: Egress::new(allow, vec![public.local(), operator.local()]),
+        })
+        .await
+        .expect("the application starts");
+        let (stopper, stop) = stop_signal();
+        let operator_token = "operator-token-of-the-tests".to_owned();
+        let operator_url = format!("http://{}", operator.local());
+        let admin_url = Some(cluster.urls.app_admin().expect("admin"));
+        let endpoint = Operator::new(
+            Arc::clone(&app),
+            operator_token.clone(),
+            admin_url,
+            vec![operator.local().to_string()],
+        );
+        tokio::spawn(operator.serve(Arc::new(ToDynEndpoint(endpoint)), stop.clone()));
+        tokio::spawn(public.serve(Arc::new(ToDynEndpoint(Public::new(Arc::clone(&app)))), stop));
+        Self { url, operator_url, operator_token, app, clock, cluster, stopper }
+    }
+
+    /// Stops the server as a signal would.
+    pub async fn stop(self) {
+        self.stopper.stop();
+        let app = Arc::clone(&self.app);
+        let stopped = cluster::runtime().spawn(async move { app.stop(std::time::Duration::from_secs(5)).await });
+        stopped.await.expect("the server stops");
+    }
+}
