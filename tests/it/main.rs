@@ -1,1 +1,8 @@
-fn main() {}
+//! The one integration binary: tests speak HTTP to a real server on a real PostgreSQL (see the harness in `src`).
+
+mod attacks_tenant;
+mod attacks_token;
+mod isolation;
+mod layers;
+mod poisoning;
+mod scopes;

@@ -2,6 +2,23 @@
 
 use reqwest::{StatusCode, header::HeaderMap};
 use serde_json::Value;
+use vitals_access::tenant::TenantRole;
+
+/// What no client may read in a failure: words of the database and of the program.
+const INSIDE: [&str; 12] = [
+    "panicked",
+    "RUST_BACKTRACE",
+    "/rustc/",
+    ".rs:",
+    "sqlx",
+    "SQLSTATE",
+    "syntax error at",
+    "relation \"",
+    "permission denied",
+    "pg_catalog",
+    "search_path",
+    "postgres",
+];
 
 /// An answer, read to its end.
 #[derive(Clone, Debug)]
@@ -20,7 +37,37 @@ impl Answer {
         let response = request.send().await.expect("the server answers");
         let (status, headers): (StatusCode, HeaderMap) = (response.status(), response.headers().clone());
         let body = response.bytes().await.expect("the answer is whole");
-        Self { status: status.as_u16(), headers, body: String::from_utf8(body.to_vec()).expect("answers are UTF-8") }
+        let body = String::from_utf8(body.to_vec()).expect("answers are UTF-8");
+        let answer = Self { status: status.as_u16(), headers, body };
+        answer.tells_nothing_of_the_inside();
+        answer
+    }
+
+    /// Panics where the answer names what only the inside knows: a tenant's role, and in a failure words of the
+    /// database or the program.
+    pub fn tells_nothing_of_the_inside(&self) {
+        let texts = self.headers.values().map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        for text in texts.chain([self.body.clone()]) {
+            let roles = text.match_indices("t_").filter_map(|(place, _)| text.get(place..place + 28));
+            assert!(!roles.into_iter().any(|role| role.parse::<TenantRole>().is_ok()), "a role in an answer: {text}");
+            if self.status >= 400 {
+                let word = INSIDE.iter().find(|word| text.contains(**word));
+                assert!(word.is_none(), "{word:?} in an answer: {text}");
+            }
+        }
+    }
+
+    /// Panics if the server failed: whatever is sent, that is never the caller's doing.
+    #[track_caller]
+    pub fn sound(self) -> Self {
+        assert!(self.status < 500, "{}: {}", self.status, self.body);
+        self
+    }
+
+    /// Whether a text stands anywhere in the answer.
+    pub fn holds(&self, text: &str) -> bool {
+        let in_header = |value: &reqwest::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).contains(text);
+        self.body.contains(text) || self.headers.values().any(in_header)
     }
 
     /// The body as JSON.

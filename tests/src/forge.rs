@@ -186,16 +186,21 @@ impl SmallRsa {
     /// A good RS256 token, but for the key's size.
     pub fn token(&self, kid: &str, claims: &str) -> String {
         let message = message(&header("RS256", kid), claims);
-        let base = limbs(&padded_hash(&message, self.modulus.len() * 4));
+        let padded = limbs(&padded_hash(&message, self.modulus.len() * 4));
+        format!("{message}.{}", b64(&bytes(&self.power(&padded, &self.exponent))))
+    }
+
+    /// `base ^ exponent mod n`.
+    fn power(&self, base: &[u32], exponent: &[u32]) -> Vec<u32> {
         let mut power = vec![0; self.modulus.len()];
         power[0] = 1;
-        for place in (0..self.exponent.len() * 32).rev() {
+        for place in (0..exponent.len() * 32).rev() {
             power = self.product(&power, &power);
-            if self.exponent[place / 32] >> (place % 32) & 1 == 1 {
-                power = self.product(&power, &base);
+            if exponent[place / 32] >> (place % 32) & 1 == 1 {
+                power = self.product(&power, base);
             }
         }
-        format!("{message}.{}", b64(&bytes(&power)))
+        power
     }
 
     /// `one * two mod n`, by the schoolbook: the product in full, then long division bit by bit.
@@ -271,3 +276,18 @@ const RSA_1024_N: &str = "b88764c28abe7eea904103517ab95aa8cfe437fa085a079a6fa8a8
 const RSA_1024_D: &str = "46b64b9c69429aac145f758011c159c67af3ffa766efe91dfb4fec393068e86216a60145c782dff3831f79dbd40c332cc0eef17be4d8\
     dc1a32f430c86d59f4bab1ed572c2cf6c6dcc754e821bd754b76ec402206545d6f0514f831d639cdf56cc1527494dc3e749fe9126019\
     7ce939fd24f17563b0fe9a063717448d9392d601";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_key_signs_what_its_public_part_opens() {
+        for key in [&RSA_512, &RSA_1024] {
+            let token = key.token("k", "{}");
+            let (message, signature) = token.rsplit_once('.').expect("three parts");
+            let opened = bytes(&key.power(&limbs(&unb64(signature)), &[65_537]));
+            assert_eq!(opened, padded_hash(message, opened.len()));
+        }
+    }
+}

@@ -4,14 +4,21 @@
 //! another database or a small pool starts a [`Server`] of its own with [`Server::start`].
 
 pub mod answer;
-pub mod cluster;
+pub mod ask;
 pub mod clock;
-pub mod server;
+pub mod cluster;
+pub mod forge;
+pub mod issuer;
+pub mod poll;
+pub mod raw;
 pub mod samples;
+pub mod server;
+pub mod sql;
 pub mod tenant;
 pub mod walls;
 
 pub use answer::Answer;
+pub use ask::Ask;
 pub use clock::TestClock;
 pub use server::{Options, Server};
 pub use tenant::{Tenant, Token};

@@ -155,6 +155,8 @@ pub struct Tenant {
     pub tier: String,
     /// Its name for people.
     pub display: String,
+    /// When it was made. Tokens issued before are not for it but for an earlier tenant of the name.
+    pub created: chrono::DateTime<chrono::Utc>,
 }
 
 #[cfg(test)]

@@ -195,6 +195,10 @@ impl Known {
             Err(EXPIRED) => return Err(Refusal::expired(EXPIRED, self.claimed.clone())),
             Err(reason) => return invalid(reason),
         }
+        // A tenant that was deleted and made again under its name is another one, whoever vouches for its callers.
+        if self.claims.issued.is_some_and(|issued| issued / 1_000 < tenant.created.timestamp()) {
+            return invalid("the token was issued before its tenant was made");
+        }
         if self.claims.jti.as_deref().is_some_and(|jti| directory.is_revoked(&tenant.role, jti)) {
             return invalid("the token was revoked");
         }

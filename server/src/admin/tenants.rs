@@ -102,7 +102,7 @@ impl Change<'_, '_> {
 
         let created = tenants::create(&mut admin, &self.app.master_key, &new, self.app.clock.now()).await?;
         self.audited.in_chain_of(&created.tenant);
-        self.spread(&mut admin, created.seq).await;
+        self.spread(created.seq).await;
         let mut tenant = json!(row(&mut admin, &new.name).await?);
         if !created.warnings.is_empty() {
             tenant["warnings"] = json!(created.warnings);
@@ -119,7 +119,7 @@ impl Change<'_, '_> {
         let (mut admin, tenant) = self.open("suspend", name).await?;
         self.audited.begin().await?;
         let seq = tenants::suspend(&mut admin, &tenant.name, self.app.clock.now()).await?;
-        self.spread(&mut admin, seq).await;
+        self.spread(seq).await;
         json(StatusCode::OK, &row(&mut admin, &tenant.name).await?)
     }
 
@@ -128,7 +128,7 @@ impl Change<'_, '_> {
         let (mut admin, tenant) = self.open("resume", name).await?;
         self.audited.begin().await?;
         let seq = tenants::resume(&mut admin, &tenant.name, self.app.clock.now()).await?;
-        self.spread(&mut admin, seq).await;
+        self.spread(seq).await;
         json(StatusCode::OK, &row(&mut admin, &tenant.name).await?)
     }
 
@@ -142,7 +142,7 @@ impl Change<'_, '_> {
         self.audited.begin().await?;
         let deleted = tenants::delete(&mut admin, &tenant.name, name.as_str(), self.app.clock.now()).await?;
         self.audited.in_chain_of_server();
-        self.spread(&mut admin, deleted.seq).await;
+        self.spread(deleted.seq).await;
         self.app.pool.forget(&tenant);
         Ok(respond::empty(StatusCode::NO_CONTENT))
     }
@@ -158,9 +158,12 @@ impl Change<'_, '_> {
     }
 
     /// Has this server and the others read a change. One that cannot be reached refuses to serve within seconds.
-    async fn spread(&self, admin: &mut Connection, seq: i64) {
+    async fn spread(&self, seq: i64) {
         let here = self.app.feed.refresh().await.is_ok();
-        let everywhere = servers::caught_up(admin, seq, self.app.clock.now()).await.unwrap_or(false);
+        let everywhere = match urls::connect(&self.app.urls.app).await {
+            Ok(mut serving) => servers::caught_up(&mut serving, seq, self.app.clock.now()).await.unwrap_or(false),
+            Err(_) => false,
+        };
         if !here || !everywhere {
             tracing::warn!("a server has not read the operator's change yet");
         }

@@ -131,7 +131,7 @@ fn about(record: &AuditRecord) -> String {
         (None, None) => record.issuer.clone().filter(|_| record.origin == Origin::Cli).unwrap_or_default(),
     };
     if let Some(count) = record.count {
-        about = format!("{about} ({count})").trim_start().to_owned();
+        about = if about.is_empty() { format!("({count})") } else { format!("{about} ({count})") };
     }
     about
 }

@@ -221,7 +221,7 @@ async fn remove(opened: &Opened<'_>, admin: &mut Connection, tenant: &Tenant) ->
 /// Waits until the servers that run have read a change.
 pub(super) async fn wait_for_servers(opened: &Opened<'_>, seq: i64) -> Result<(), CommandError> {
     // A connection of its own: a wait that is given up may leave a statement under way.
-    let mut connection = opened.admin().await?;
+    let mut connection = opened.serving().await?;
     let waited = tokio::time::timeout(CAUGHT_UP_WITHIN, servers::caught_up(&mut connection, seq, opened.clock.now()));
     let caught_up = match waited.await {
         Ok(caught_up) => caught_up.map_err(explained)?,

@@ -135,7 +135,7 @@ fn every_operation_has_a_route_of_the_document() {
     let document = parsed(&document());
     for row in catalog::all() {
         let item = &document["paths"][route(row)];
-        assert!(item.get(row.method.name().to_ascii_lowercase()).is_some(), "{}"(row));
+        assert!(item.get(row.method.name().to_ascii_lowercase()).is_some(), "{}", route(row));
     }
 }
 

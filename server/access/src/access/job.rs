@@ -99,6 +99,7 @@ mod tests {
             version: 1,
             tier: "default".to_owned(),
             display: "Mercy".to_owned(),
+            created: chrono::DateTime::UNIX_EPOCH,
         });
         let job = StoredJob {
             id: Uuid::nil(),

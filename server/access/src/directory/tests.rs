@@ -13,6 +13,7 @@ fn tenant(name: &str, number: i32) -> Tenant {
         version: 1,
         tier: "default".to_owned(),
         display: name.to_owned(),
+        created: chrono::DateTime::UNIX_EPOCH,
     }
 }
 

@@ -69,6 +69,7 @@ fn tenant(name: &str, number: i32, status: TenantStatus) -> Tenant {
         version: 1,
         tier: "basic".to_owned(),
         display: name.to_owned(),
+        created: chrono::DateTime::UNIX_EPOCH,
     }
 }
 
@@ -285,6 +286,19 @@ fn an_issuer_of_several_tenants_must_name_one_of_its_own() {
     }
     let nobody = KEYS.p256.token(&header("ES256", "n"), &claims("https://nobody.example", &[]));
     assert_eq!(word(&world.verify(&nobody)), "invalid");
+}
+
+#[test]
+fn t20_a_token_issued_before_its_tenant_was_made_is_refused() {
+    let mut world = World::new();
+    let issued = world.clock.now();
+    let token = token(&[("iat", json!(issued.timestamp()))]);
+    let made_again = |world: &mut World, at| world.tenants[0].created = at;
+
+    made_again(&mut world, issued);
+    assert_eq!(word(&world.verify(&token)), "good", "in the same second");
+    made_again(&mut world, issued + chrono::TimeDelta::seconds(1));
+    assert_eq!(word(&world.verify(&token)), "invalid", "remembered or not");
 }
 
 #[test]

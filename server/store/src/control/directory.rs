@@ -109,7 +109,7 @@ pub async fn load(conn: &mut PgConnection, public_url: &str, now: DateTime<Utc>)
 }
 
 async fn read_tenants(conn: &mut PgConnection) -> Result<Vec<Tenant>, ControlError> {
-    sqlx::query("SELECT role, number, name, login, status, version, tier, display FROM control.tenant")
+    sqlx::query("SELECT role, number, name, login, status, version, tier, display, created FROM control.tenant")
         .fetch_all(conn)
         .await
         .map_err(ControlError::database("read the tenants"))?

@@ -46,8 +46,8 @@ pub async fn open(conn: &mut PgConnection, job: &NewJob<'_>, now: DateTime<Utc>)
 /// The right to go on with a job that is written down and not finished.
 pub async fn resume(conn: &mut PgConnection, id: Uuid) -> Result<Option<JobTicket>, ControlError> {
     let row = sqlx::query(
-        "SELECT j.kind, j.subject, j.scopes, j.created,
-                t.role, t.number, t.name, t.login, t.status, t.version, t.tier, t.display
+        "SELECT j.kind, j.subject, j.scopes, j.created AS job_created,
+                t.role, t.number, t.name, t.login, t.status, t.version, t.tier, t.display, t.created
          FROM control.job AS j JOIN control.tenant AS t ON t.role = j.tenant
          WHERE j.id = $1 AND j.finished IS NULL",
     )
@@ -64,7 +64,7 @@ pub async fn resume(conn: &mut PgConnection, id: Uuid) -> Result<Option<JobTicke
         kind: row.try_get("kind").map_err(broken("kind"))?,
         subject: row.try_get("subject").map_err(broken("subject"))?,
         scopes: row.try_get("scopes").map_err(broken("scopes"))?,
-        created: row.try_get("created").map_err(broken("created"))?,
+        created: row.try_get("job_created").map_err(broken("created"))?,
     });
     Ok(Some(ticket))
 }

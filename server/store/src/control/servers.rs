@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
 
-use super::{ControlError, begin};
+use super::ControlError;
 
 /// A server not seen for this long is gone; one that is merely cut off answers 503 by then.
 const SEEN_WITHIN: TimeDelta = TimeDelta::seconds(3);
@@ -55,28 +55,25 @@ pub(crate) async fn leave(conn: &mut PgConnection, writer: i64) -> Result<(), sq
     sqlx::query("DELETE FROM control.server WHERE writer = $1").bind(writer).execute(conn).await.map(drop)
 }
 
-/// The servers that run, the last one started first.
-pub async fn running(admin: &mut PgConnection, now: DateTime<Utc>) -> Result<Vec<Server>, ControlError> {
-    let failed = || ControlError::database("read which servers run");
-    let mut tx = begin(admin).await.map_err(failed())?;
+/// The servers that run, the last one started first. Over a serving login's connection.
+pub async fn running(conn: &mut PgConnection, now: DateTime<Utc>) -> Result<Vec<Server>, ControlError> {
     let rows: Vec<(i64, String, i64)> = sqlx::query_as(
         "SELECT writer, public_url, change_seq FROM control.server WHERE seen > $1 ORDER BY started DESC, writer",
     )
     .bind(now - SEEN_WITHIN)
-    .fetch_all(&mut *tx)
+    .fetch_all(conn)
     .await
-    .map_err(failed())?;
-    tx.commit().await.map_err(failed())?;
+    .map_err(ControlError::database("read which servers run"))?;
     Ok(rows.into_iter().map(|(writer, public_url, change_seq)| Server { writer, public_url, change_seq }).collect())
 }
 
 /// Waits until every running server has read the change of this number. The answer is whether all did in time; those
-/// that did not are cut off, and refuse to serve on their own.
-pub async fn caught_up(admin: &mut PgConnection, seq: i64, now: DateTime<Utc>) -> Result<bool, ControlError> {
+/// that did not are cut off, and refuse to serve on their own. Over a serving login's connection.
+pub async fn caught_up(conn: &mut PgConnection, seq: i64, now: DateTime<Utc>) -> Result<bool, ControlError> {
     let began = Instant::now();
     loop {
         let passed = TimeDelta::from_std(began.elapsed()).unwrap_or(TimeDelta::MAX);
-        if running(admin, now + passed).await?.iter().all(|server| server.change_seq >= seq) {
+        if running(conn, now + passed).await?.iter().all(|server| server.change_seq >= seq) {
             return Ok(true);
         }
         if began.elapsed() > CAUGHT_UP_WITHIN {

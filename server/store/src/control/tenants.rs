@@ -67,7 +67,7 @@ pub async fn find(admin: &mut PgConnection, name: &TenantName) -> Result<Option<
     let failed = || ControlError::database("find a tenant");
     let mut tx = begin(admin).await.map_err(failed())?;
     let found = sqlx::query(
-        "SELECT role, number, name, login, status, version, tier, display FROM control.tenant WHERE name = $1",
+        "SELECT role, number, name, login, status, version, tier, display, created FROM control.tenant WHERE name = $1",
     )
     .bind(name.as_str())
     .fetch_optional(&mut *tx)
@@ -150,5 +150,6 @@ pub(super) fn tenant(row: &PgRow) -> Result<Tenant, ControlError> {
         version: row.try_get("version").map_err(|_| broken("version"))?,
         tier: text("tier")?.to_owned(),
         display: text("display")?.to_owned(),
+        created: row.try_get("created").map_err(|_| broken("created"))?,
     })
 }
