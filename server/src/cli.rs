@@ -19,9 +19,9 @@ mod recorded;
 mod serve;
 mod setup;
 mod tenant;
-mod token;
 #[cfg(test)]
 mod tests;
+mod token;
 
 pub use open::{Connection, Needs, Opened};
 

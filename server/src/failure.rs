@@ -114,7 +114,9 @@ impl Failure {
             Kind::Precondition,
             IssueCode::Conflict,
             "version differs",
-            format!("If-Match names another version than the current one, {current}: read it again and repeat the change."),
+            format!(
+                "If-Match names another version than the current one, {current}: read it again and repeat the change."
+            ),
         );
         failure.issues[0].expression = Some("http.if-match".to_owned());
         failure

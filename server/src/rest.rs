@@ -25,12 +25,12 @@ use poem::{
 use tracing::Instrument as _;
 use vitals_fhir::outcome::IssueCode;
 
-pub use self::router::route;
-pub(crate) use self::request::Incoming;
 use self::negotiate::Format;
+pub(crate) use self::request::Incoming;
+pub use self::router::route;
 use crate::{
-    state::App,
     failure::{Failure, Kind},
+    state::App,
     telemetry::{
         TraceContext,
         metrics::{Answered, method_label},

@@ -141,7 +141,8 @@ async fn serve(mut stream: TcpStream, answer: Published, sent: Arc<AtomicUsize>)
         Published::Nothing => return,
         Published::Silence => {
             // Held until the other side gives up.
-            while !matches!(tokio::time::timeout(Duration::from_mins(1), stream.read_u8()).await, Ok(Err(_)) | Err(_)) {}
+            while !matches!(tokio::time::timeout(Duration::from_mins(1), stream.read_u8()).await, Ok(Err(_)) | Err(_)) {
+            }
             return;
         }
         Published::Endless => {

@@ -50,9 +50,9 @@ pub fn parse(received: &[u8]) -> Option<Answer> {
         let name: HeaderName = name.parse().expect("a header name");
         headers.append(name, HeaderValue::from_str(value.trim()).expect("a header value"));
     }
-    let length = headers.get("content-length").map_or(0, |value| {
-        value.to_str().ok().and_then(|text| text.parse().ok()).expect("a length")
-    });
+    let length = headers
+        .get("content-length")
+        .map_or(0, |value| value.to_str().ok().and_then(|text| text.parse().ok()).expect("a length"));
     let body = received[end + 4..].get(..length)?;
     let body = String::from_utf8(body.to_vec()).expect("answers are UTF-8");
     let answer = Answer { status, headers, body };

@@ -90,12 +90,8 @@ impl Server {
         let operator_token = "operator-token-of-the-tests".to_owned();
         let operator_url = format!("http://{}", operator.local());
         let admin_url = Some(cluster.urls.app_admin().expect("admin"));
-        let endpoint = Operator::new(
-            Arc::clone(&app),
-            operator_token.clone(),
-            admin_url,
-            vec![operator.local().to_string()],
-        );
+        let endpoint =
+            Operator::new(Arc::clone(&app), operator_token.clone(), admin_url, vec![operator.local().to_string()]);
         tokio::spawn(operator.serve(Arc::new(ToDynEndpoint(endpoint)), stop.clone()));
         tokio::spawn(public.serve(Arc::new(ToDynEndpoint(Public::new(Arc::clone(&app)))), stop));
         Self { url, operator_url, operator_token, app, clock, cluster, stopper }

@@ -7,11 +7,7 @@ use std::sync::{
 
 use reqwest::{Client, Method};
 use serde_json::{Map, Value, json};
-use vitals_access::{
-    clock::Clock as _,
-    keys::SigningKey,
-    tenant::TenantName,
-};
+use vitals_access::{clock::Clock as _, keys::SigningKey, tenant::TenantName};
 use vitals_store::control::{keys, tenants};
 
 use crate::{Answer, Server, server};

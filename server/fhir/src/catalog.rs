@@ -125,14 +125,70 @@ pub struct Parameter {
 macro_rules! operations {
     ($resource:ident, $type:literal) => {
         [
-            Operation { code: Code::Read, resource: ResourceType::$resource, method: Method::Get, path: concat!($type, "/:id"), letter: Letter::Read, summary: concat!("Read the current version of one ", $type) },
-            Operation { code: Code::Vread, resource: ResourceType::$resource, method: Method::Get, path: concat!($type, "/:id/_history/:vid"), letter: Letter::Read, summary: concat!("Read one version of one ", $type) },
-            Operation { code: Code::HistoryInstance, resource: ResourceType::$resource, method: Method::Get, path: concat!($type, "/:id/_history"), letter: Letter::Read, summary: concat!("List the versions of one ", $type) },
-            Operation { code: Code::SearchType, resource: ResourceType::$resource, method: Method::Get, path: $type, letter: Letter::Search, summary: concat!("Search ", $type) },
-            Operation { code: Code::SearchTypePost, resource: ResourceType::$resource, method: Method::Post, path: concat!($type, "/_search"), letter: Letter::Search, summary: concat!("Search ", $type, " with the parameters in a form") },
-            Operation { code: Code::Create, resource: ResourceType::$resource, method: Method::Post, path: $type, letter: Letter::Create, summary: concat!("Create a ", $type, " with a server-made id") },
-            Operation { code: Code::Update, resource: ResourceType::$resource, method: Method::Put, path: concat!($type, "/:id"), letter: Letter::Update, summary: concat!("Update one ", $type, ", or create it at a chosen id") },
-            Operation { code: Code::Delete, resource: ResourceType::$resource, method: Method::Delete, path: concat!($type, "/:id"), letter: Letter::Delete, summary: concat!("Delete one ", $type) },
+            Operation {
+                code: Code::Read,
+                resource: ResourceType::$resource,
+                method: Method::Get,
+                path: concat!($type, "/:id"),
+                letter: Letter::Read,
+                summary: concat!("Read the current version of one ", $type),
+            },
+            Operation {
+                code: Code::Vread,
+                resource: ResourceType::$resource,
+                method: Method::Get,
+                path: concat!($type, "/:id/_history/:vid"),
+                letter: Letter::Read,
+                summary: concat!("Read one version of one ", $type),
+            },
+            Operation {
+                code: Code::HistoryInstance,
+                resource: ResourceType::$resource,
+                method: Method::Get,
+                path: concat!($type, "/:id/_history"),
+                letter: Letter::Read,
+                summary: concat!("List the versions of one ", $type),
+            },
+            Operation {
+                code: Code::SearchType,
+                resource: ResourceType::$resource,
+                method: Method::Get,
+                path: $type,
+                letter: Letter::Search,
+                summary: concat!("Search ", $type),
+            },
+            Operation {
+                code: Code::SearchTypePost,
+                resource: ResourceType::$resource,
+                method: Method::Post,
+                path: concat!($type, "/_search"),
+                letter: Letter::Search,
+                summary: concat!("Search ", $type, " with the parameters in a form"),
+            },
+            Operation {
+                code: Code::Create,
+                resource: ResourceType::$resource,
+                method: Method::Post,
+                path: $type,
+                letter: Letter::Create,
+                summary: concat!("Create a ", $type, " with a server-made id"),
+            },
+            Operation {
+                code: Code::Update,
+                resource: ResourceType::$resource,
+                method: Method::Put,
+                path: concat!($type, "/:id"),
+                letter: Letter::Update,
+                summary: concat!("Update one ", $type, ", or create it at a chosen id"),
+            },
+            Operation {
+                code: Code::Delete,
+                resource: ResourceType::$resource,
+                method: Method::Delete,
+                path: concat!($type, "/:id"),
+                letter: Letter::Delete,
+                summary: concat!("Delete one ", $type),
+            },
         ]
     };
 }
@@ -162,23 +218,60 @@ const fn parameter(
     Parameter { name, kind, definition, documentation }
 }
 
-const ID: Parameter = parameter("_id", ParameterKind::Token, "http://hl7.org/fhir/SearchParameter/Resource-id", "Logical id");
-const COUNT: Parameter = parameter("_count", ParameterKind::Result, "", "Entries on a page: 50 unless told, at most 1,000");
+const ID: Parameter =
+    parameter("_id", ParameterKind::Token, "http://hl7.org/fhir/SearchParameter/Resource-id", "Logical id");
+const COUNT: Parameter =
+    parameter("_count", ParameterKind::Result, "", "Entries on a page: 50 unless told, at most 1,000");
 
 const PATIENT_PARAMETERS: [Parameter; 4] = [
     ID,
-    parameter("identifier", ParameterKind::Token, "http://hl7.org/fhir/SearchParameter/Patient-identifier", "An identifier: system|value, value or |value"),
-    parameter("name", ParameterKind::String, "http://hl7.org/fhir/SearchParameter/Patient-name", "Beginning of any part of a name, without regard to case or accents"),
+    parameter(
+        "identifier",
+        ParameterKind::Token,
+        "http://hl7.org/fhir/SearchParameter/Patient-identifier",
+        "An identifier: system|value, value or |value",
+    ),
+    parameter(
+        "name",
+        ParameterKind::String,
+        "http://hl7.org/fhir/SearchParameter/Patient-name",
+        "Beginning of any part of a name, without regard to case or accents",
+    ),
     COUNT,
 ];
 
 const OBSERVATION_PARAMETERS: [Parameter; 8] = [
     ID,
-    parameter("patient", ParameterKind::Reference, "http://hl7.org/fhir/SearchParameter/clinical-patient", "The patient it is about"),
-    parameter("subject", ParameterKind::Reference, "http://hl7.org/fhir/SearchParameter/Observation-subject", "Whom or what it is about"),
-    parameter("code", ParameterKind::Token, "http://hl7.org/fhir/SearchParameter/clinical-code", "What was observed: system|code, code or |code"),
-    parameter("category", ParameterKind::Token, "http://hl7.org/fhir/SearchParameter/Observation-category", "Its category, such as vital-signs"),
-    parameter("date", ParameterKind::Date, "http://hl7.org/fhir/SearchParameter/clinical-date", "When it was observed; prefixes eq ne gt lt ge le sa eb"),
+    parameter(
+        "patient",
+        ParameterKind::Reference,
+        "http://hl7.org/fhir/SearchParameter/clinical-patient",
+        "The patient it is about",
+    ),
+    parameter(
+        "subject",
+        ParameterKind::Reference,
+        "http://hl7.org/fhir/SearchParameter/Observation-subject",
+        "Whom or what it is about",
+    ),
+    parameter(
+        "code",
+        ParameterKind::Token,
+        "http://hl7.org/fhir/SearchParameter/clinical-code",
+        "What was observed: system|code, code or |code",
+    ),
+    parameter(
+        "category",
+        ParameterKind::Token,
+        "http://hl7.org/fhir/SearchParameter/Observation-category",
+        "Its category, such as vital-signs",
+    ),
+    parameter(
+        "date",
+        ParameterKind::Date,
+        "http://hl7.org/fhir/SearchParameter/clinical-date",
+        "When it was observed; prefixes eq ne gt lt ge le sa eb",
+    ),
     COUNT,
     parameter("_sort", ParameterKind::Result, "", "date or -date"),
 ];

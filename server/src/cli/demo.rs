@@ -16,9 +16,9 @@ use vitals_store::{
 
 use super::{CommandError, Connection, Exit, Opened, serve};
 use crate::{
-    state::App,
     config::Settings,
     job::load::{Loader, Parsed},
+    state::App,
 };
 
 pub mod physiology;
@@ -54,12 +54,7 @@ pub async fn run(settings: &Settings) -> Result<Exit, CommandError> {
     .await
 }
 
-async fn make(
-    app: &App,
-    admin: &mut Connection,
-    name: &TenantName,
-    display: &str,
-) -> Result<Tenant, CommandError> {
+async fn make(app: &App, admin: &mut Connection, name: &TenantName, display: &str) -> Result<Tenant, CommandError> {
     let new = tenants::NewTenant {
         name: name.clone(),
         display: display.to_owned(),

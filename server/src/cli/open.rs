@@ -5,7 +5,11 @@ use std::{path::PathBuf, sync::Arc};
 
 use vitals_access::clock::Clock;
 use vitals_store::{
-    control, embedded::Embedded, migrate, seal::MasterKey, setup, urls,
+    control,
+    embedded::Embedded,
+    migrate,
+    seal::MasterKey,
+    setup, urls,
     urls::{ConnectError, Urls},
 };
 
@@ -43,7 +47,8 @@ impl<'s> Opened<'s> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         match &settings.database {
             Database::Embedded => {
-                let embedded = Embedded::start(&settings.data_dir, &mut |sentence| eprintln!("vitals: {sentence}")).await?;
+                let embedded =
+                    Embedded::start(&settings.data_dir, &mut |sentence| eprintln!("vitals: {sentence}")).await?;
                 let urls = embedded.urls();
                 let opened = Self { urls, clock, embedded: Some(embedded), settings };
                 opened.prepare_if_needed().await?;

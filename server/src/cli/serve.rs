@@ -4,13 +4,7 @@ use std::{io::Write as _, net::SocketAddr, sync::Arc, time::Duration};
 
 use poem::endpoint::ToDynEndpoint;
 use tokio::signal::unix::{SignalKind, signal};
-use vitals_store::{
-    audit::Durability,
-    control,
-    embedded::ServeLock,
-    pool::PoolLimits,
-    posture,
-};
+use vitals_store::{audit::Durability, control, embedded::ServeLock, pool::PoolLimits, posture};
 
 use super::{CommandError, Exit, Needs, Opened};
 use crate::{

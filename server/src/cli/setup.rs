@@ -183,7 +183,7 @@ fn explained(error: SetupError) -> CommandError {
 
 fn tell(settings: &Settings, prepared: &Prepared) -> Result<(), CommandError> {
     for made in &prepared.made {
-        print::note(&format!("made {made}"));
+        print::note(&format!("set up: {made}"));
     }
     for pending in &prepared.pending {
         print::note(&format!("to be run by a superuser in database {}: {};", pending.database, pending.statement));

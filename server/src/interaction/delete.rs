@@ -34,9 +34,8 @@ async fn attempt<R: Table>(
     let now = cx.now();
     let mut tx = cx.pool.begin(cx.access).await?;
     let mut rows = tx.allow::<R, Delete>()?;
-    let outcome = rows
-        .remove(id, if_match, now, |version, patient| cx.outbox(id.as_str(), version, patient, NO_CONTENT))
-        .await?;
+    let outcome =
+        rows.remove(id, if_match, now, |version, patient| cx.outbox(id.as_str(), version, patient, NO_CONTENT)).await?;
     match &outcome {
         Ok(Deleted::Now { .. }) => tx.commit().await?,
         _ => tx.rollback().await?,

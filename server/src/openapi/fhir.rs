@@ -1,6 +1,5 @@
 //! The FHIR operations of the document, from the catalog: each below a tenant's base and below the common one.
 
-
 use serde_json::{Map, Value, json};
 use vitals_fhir::{
     catalog::{self, Code, Operation, ParameterKind},

@@ -69,8 +69,7 @@ pub fn searchset<R: Resource>(
 
 /// The history of one resource, newest first.
 pub fn history<R: Resource>(history: &History<R>, base: &str, links: &Links, total: Option<usize>) -> String {
-    let size: usize =
-        history.entries.iter().map(|entry| entry.body.as_ref().map_or(0, String::len) + 320).sum();
+    let size: usize = history.entries.iter().map(|entry| entry.body.as_ref().map_or(0, String::len) + 320).sum();
     let mut out = open("history", total, links, size + 512);
     let mut separator = r#","entry":["#;
     for entry in &history.entries {

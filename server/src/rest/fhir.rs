@@ -23,9 +23,9 @@ use super::{
     router::{Fhir, FhirBase},
 };
 use crate::{
-    state::App,
     failure::{Failure, Kind},
     interaction::{self, Exchange},
+    state::App,
 };
 
 /// An operation of the catalog, and the raw ids in its address.
@@ -156,6 +156,9 @@ async fn run_on<R: Table>(
                 .map_err(|_| Failure::malformed(Issue::error(IssueCode::Invalid, "The form is not UTF-8.")))?;
             let mut pairs = request.query.clone();
             pairs.extend(search::form_pairs(&form).map_err(Failure::malformed)?);
+            if pairs.iter().any(|(name, _)| name == "access_token") {
+                return Err(second_token());
+            }
             search::<R>(cx, request, pairs).await
         }
         Code::Create => create::<R>(cx, request).await,
@@ -172,6 +175,16 @@ async fn run_on<R: Table>(
             Ok(response)
         }
     }
+}
+
+/// A token in a form, beside the one in the header (RFC 6750, section 2).
+fn second_token() -> Failure {
+    Failure::new(
+        Kind::BadRequestForm,
+        IssueCode::Invalid,
+        "token sent twice",
+        "Send the token once, in the Authorization header.",
+    )
 }
 
 /// An id in an address. What is no id cannot be known here, so the answer is that of an unknown one.
@@ -332,7 +345,8 @@ fn history_count<R: Resource>(pairs: &[(String, String)], strict: bool) -> Resul
     let known = ["_count", "_format", "_pretty"];
     if let Some((name, _)) = pairs.iter().find(|(name, _)| strict && !known.contains(&name.as_str())) {
         let shown: String = name.chars().take(64).collect();
-        let issue = Issue::error(IssueCode::NotSupported, "A history has no parameter of this name here; it has _count.");
+        let issue =
+            Issue::error(IssueCode::NotSupported, "A history has no parameter of this name here; it has _count.");
         return Err(Failure::malformed(issue.at(shown)));
     }
     let counts: Vec<_> = pairs.iter().filter(|(name, _)| name == "_count").cloned().collect();

@@ -88,8 +88,11 @@ pub fn body_format(headers: &HeaderMap) -> Result<Format, Failure> {
     }
     let mut types = headers.get_all(header::CONTENT_TYPE).iter();
     let (Some(value), None) = (types.next(), types.next()) else {
-        return Err(unsupported("Say once in Content-Type what the body is: application/fhir+json or \
-                                application/fhir+xml.", "http.content-type"));
+        return Err(unsupported(
+            "Say once in Content-Type what the body is: application/fhir+json or \
+                                application/fhir+xml.",
+            "http.content-type",
+        ));
     };
     let value = value.to_str().unwrap_or_default();
     let utf8 = value.split(';').skip(1).all(|parameter| match parameter.trim().split_once('=') {
@@ -101,8 +104,10 @@ pub fn body_format(headers: &HeaderMap) -> Result<Format, Failure> {
     match essence(value).as_str() {
         "application/fhir+json" | "application/json" if utf8 => Ok(Format::Json),
         "application/fhir+xml" | "application/xml" | "text/xml" if utf8 => Ok(Format::Xml),
-        _ => Err(unsupported("The body is read as application/fhir+json or application/fhir+xml, in UTF-8.",
-                             "http.content-type")),
+        _ => Err(unsupported(
+            "The body is read as application/fhir+json or application/fhir+xml, in UTF-8.",
+            "http.content-type",
+        )),
     }
 }
 

@@ -25,9 +25,9 @@ use super::{
     trail,
 };
 use crate::{
-    state::App,
     failure::{Failure, Kind},
     interaction::{Exchange, Note},
+    state::App,
 };
 
 /// Answers a request.
@@ -48,7 +48,9 @@ pub async fn answer(app: Arc<App>, incoming: Incoming) -> Labelled {
         Address::Healthz => ("/healthz", respond::json(StatusCode::OK, r#"{"status":"ok"}"#.to_owned())),
         Address::Readyz => ("/readyz", readiness(&app)),
         Address::OpenApi => ("/openapi.json", plain(&incoming, "application/json", &app.documents.openapi)),
-        Address::OpenApiPlain => ("/openapi.plain.json", plain(&incoming, "application/json", &app.documents.openapi_plain)),
+        Address::OpenApiPlain => {
+            ("/openapi.plain.json", plain(&incoming, "application/json", &app.documents.openapi_plain))
+        }
         Address::Docs => ("/docs", docs(&app, &incoming)),
         Address::Nothing => return Labelled { response: nowhere(), route: None, interaction: None },
     };
@@ -152,7 +154,10 @@ fn capability(app: &App, base: &FhirBase, format: Format) -> Response {
 
 fn smart_configuration(app: &App, base: &FhirBase, _: Format) -> Response {
     let FhirBase::Tenant(name) = base else { return nowhere() };
-    respond::json(StatusCode::OK, discovery::smart_configuration(&AuthEndpoints::keys_only(&format!("{}/t/{name}/auth", app.public_url))))
+    respond::json(
+        StatusCode::OK,
+        discovery::smart_configuration(&AuthEndpoints::keys_only(&format!("{}/t/{name}/auth", app.public_url))),
+    )
 }
 
 fn jwks(app: &App, base: &FhirBase, _: Format) -> Response {
@@ -274,12 +279,9 @@ fn of_refusal(refusal: &Refusal) -> Failure {
             issue.expression = Some("http.authorization".to_owned());
             Failure { kind: Kind::BadRequestForm, issues: vec![issue], reason: what }
         }
-        Refusal::Invalid { reason, expired: true, .. } => Failure::new(
-            Kind::BadCredentials,
-            IssueCode::Expired,
-            reason,
-            "The token has expired: get a new one.",
-        ),
+        Refusal::Invalid { reason, expired: true, .. } => {
+            Failure::new(Kind::BadCredentials, IssueCode::Expired, reason, "The token has expired: get a new one.")
+        }
         Refusal::Invalid { reason, .. } => bad_token(reason),
         Refusal::UnknownIssuer(_) => bad_token("issuer not registered"),
         Refusal::UnknownKey { .. } => bad_token("key not known"),
@@ -300,10 +302,5 @@ fn of_refusal(refusal: &Refusal) -> Failure {
 
 /// The reasons are fixed sentences about the form and the claims, and say nothing of this server's tenants.
 fn bad_token(reason: &'static str) -> Failure {
-    Failure::new(
-        Kind::BadCredentials,
-        IssueCode::Login,
-        reason,
-        format!("The token is not good here: {reason}."),
-    )
+    Failure::new(Kind::BadCredentials, IssueCode::Login, reason, format!("The token is not good here: {reason}."))
 }

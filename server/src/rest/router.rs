@@ -93,7 +93,11 @@ pub fn address(path: &str) -> Address<'_> {
         _ => {}
     }
     if let Some(rest) = below(path, "/fhir") {
-        return Address::Fhir(FhirBase::Global, fhir(rest));
+        return match fhir(rest) {
+            // Which authorization server to ask depends on the tenant, which only the tenant's own base names.
+            Fhir::SmartConfiguration => Address::Nothing,
+            asked => Address::Fhir(FhirBase::Global, asked),
+        };
     }
     let Some(rest) = path.strip_prefix("/t/") else { return Address::Nothing };
     let Some((name, rest)) = rest.split_once('/') else { return Address::Nothing };
@@ -138,9 +142,8 @@ fn fhir(path: &str) -> Fhir<'_> {
 
 /// The path of an operation below a tenant's base, with its parameters in braces: the `http.route` of metrics.
 pub fn route(operation: &Operation) -> &'static str {
-    static ROUTES: LazyLock<Vec<(ResourceType, Code, String)>> = LazyLock::new(|| {
-        catalog::all().map(|row| (row.resource, row.code, template(row))).collect()
-    });
+    static ROUTES: LazyLock<Vec<(ResourceType, Code, String)>> =
+        LazyLock::new(|| catalog::all().map(|row| (row.resource, row.code, template(row))).collect());
     let wanted = (operation.resource, operation.code);
     ROUTES.iter().find(|(resource, code, _)| (*resource, *code) == wanted).map_or("", |(_, _, path)| path)
 }
@@ -172,6 +175,7 @@ mod tests {
             ("//t/north/fhir", Address::Nothing),
             ("/t/north;x=1/fhir", Address::Nothing),
             ("/fhir/Patient", Address::Fhir(FhirBase::Global, Fhir::Type(ResourceType::Patient))),
+            ("/fhir/.well-known/smart-configuration", Address::Nothing),
             ("/t/public/fhir", Address::Nothing),
         ];
         for (path, expected) in cases {

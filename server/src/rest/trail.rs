@@ -10,8 +10,8 @@ use vitals_fhir::catalog::Operation;
 
 use super::{request::Incoming, respond, router::FhirBase};
 use crate::{
-    state::App,
     failure::{Failure, Kind},
+    state::App,
 };
 
 /// What a request is called in the trail until it is known what it asks for.

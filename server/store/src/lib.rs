@@ -10,12 +10,12 @@ mod sql;
 pub mod tenant;
 
 pub mod control;
-pub mod dump;
-pub mod migrate;
-pub mod seal;
 pub mod doctor;
+pub mod dump;
 pub mod embedded;
+pub mod migrate;
 pub mod posture;
+pub mod seal;
 pub mod setup;
 pub mod urls;
 pub use error::StoreError;

@@ -87,7 +87,8 @@ pub struct TenantPool {
 impl TenantPool {
     /// A pool over the login roles, by slot. Opens nothing yet.
     pub fn new(logins: &[String], limits: PoolLimits, versions: ServedVersions) -> Result<Self, StoreError> {
-        let logins = logins.iter().map(|url| lease::options(url)).collect::<Result<_, _>>().map_err(StoreError::Away)?;
+        let logins =
+            logins.iter().map(|url| lease::options(url)).collect::<Result<_, _>>().map_err(StoreError::Away)?;
         Ok(Self {
             inner: Arc::new(Inner {
                 logins,
@@ -183,10 +184,11 @@ impl Claim {
 
     async fn open(mut self) -> Result<Lease, StoreError> {
         let figures = &self.inner.figures;
-        let login = self.inner.logins.get(usize::from(self.tenant.login)).ok_or(StoreError::Inconsistent {
-            table: "control.tenant",
-            column: "login",
-        })?;
+        let login = self
+            .inner
+            .logins
+            .get(usize::from(self.tenant.login))
+            .ok_or(StoreError::Inconsistent { table: "control.tenant", column: "login" })?;
         let connection = match self.slot.as_mut().and_then(Slot::take) {
             Some(idle) if idle.role == self.tenant.role => {
                 figures.affine.fetch_add(1, Ordering::Relaxed);

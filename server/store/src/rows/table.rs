@@ -225,7 +225,10 @@ impl Table for Observation {
              security, eff_low, eff_high, tokens, body) VALUES (",
         );
         sql.bind(row.id.as_str()).push(", ").bind(row.version.number()).push(", ").bind(Millis(row.last_updated));
-        sql.push(", ").bind(index.patient.as_deref()).push(", ").bind(index.vital.map(vitals_fhir::vital::VitalClass::name));
+        sql.push(", ")
+            .bind(index.patient.as_deref())
+            .push(", ")
+            .bind(index.vital.map(vitals_fhir::vital::VitalClass::name));
         sql.push(", ").bind(index.code1.as_deref()).push(", ").bind(index.codes.clone());
         sql.push(", ").bind(index.category.clone()).push(", ").bind(index.status.as_str());
         sql.push(", ").bind(some(&index.security)).push(", ").bind(Millis(index.effective.low));
