@@ -33,7 +33,7 @@ use crate::{
 mod figures;
 
 /// How often keys of outside issuers are looked after in the background.
-const KEY_ROUND: Duration = Duration::from_secs(60);
+const KEY_ROUND: Duration = Duration::from_mins(1);
 
 /// Everything a server needs to be told.
 pub struct Parts {

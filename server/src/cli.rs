@@ -81,7 +81,7 @@ impl<E: Error> From<E> for CommandError {
         let mut text = error.to_string();
         let mut cause = error.source();
         while let Some(next) = cause {
-            let more = next.to_string();
+            let more = without_place(&next.to_string()).to_owned();
             // Some libraries repeat their cause in their own words.
             if !text.contains(&more) {
                 text.push_str(": ");
@@ -90,6 +90,14 @@ impl<E: Error> From<E> for CommandError {
             cause = next.source();
         }
         Self::new(text)
+    }
+}
+
+/// A message of PostgreSQL without the line of its own source code that it came from.
+fn without_place(text: &str) -> &str {
+    match text.rsplit_once(" at line ") {
+        Some((message, line)) if line.bytes().all(|byte| byte.is_ascii_digit()) => message,
+        _ => text,
     }
 }
 

@@ -45,8 +45,6 @@ pub enum Kind {
     TooSlow,
     /// Our own mistake.
     Internal,
-    /// Needs what this server was started without.
-    NotConfigured,
 }
 
 /// A failed request: its kind, what the client is told, and what only the trail and the log may know.

@@ -360,7 +360,7 @@ async fn scopes_that_are_not_understood_in_full_grant_nothing() {
         ("O03", "patient/*.cruds"),
         ("O03", many.as_str()),
     ] {
-        // A tab is no character of a claim's text and refuses the token; everything else is a token without rights.
+        // Not understood is no error: it is a token without rights.
         let token = world.tenant.token(scope).sign();
         for kind in ResourceType::ALL {
             let answer = world.tenant.get(kind.name(), &token).await;

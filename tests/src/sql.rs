@@ -1,8 +1,9 @@
 //! A look behind the server, as the administrator of its database: through `psql`, since only the store names sqlx.
 
 use std::{
+    io::{BufRead as _, BufReader, Write as _},
     path::PathBuf,
-    process::{Command, Stdio},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
 use crate::{Tenant, cluster::Cluster};
@@ -10,25 +11,7 @@ use crate::{Tenant, cluster::Cluster};
 impl Cluster {
     /// Runs statements in the database of the tenants and returns what they return, columns parted by `|`.
     pub async fn sql(&self, statements: &str) -> String {
-        let mut psql = self.psql();
-        psql.args(["--command", statements]);
-        tokio::task::spawn_blocking(move || {
-            let output = psql.output().expect("psql can be run");
-            let said = String::from_utf8_lossy(&output.stderr);
-            assert!(output.status.success(), "psql: {said}");
-            String::from_utf8_lossy(&output.stdout).trim().to_owned()
-        })
-        .await
-        .expect("psql ends")
-    }
-
-    fn psql(&self) -> Command {
-        let mut command = Command::new(program());
-        command
-            .args(["--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--set", "ON_ERROR_STOP=1", "--dbname"])
-            .arg(self.urls.app_admin().expect("the embedded database has an administrator"))
-            .stdin(Stdio::null());
-        command
+        run(&self.urls.app_admin().expect("the embedded database has an administrator"), statements).await
     }
 }
 
@@ -38,6 +21,61 @@ impl Tenant {
         let directory = self.server.app.directory().expect("the directory is read");
         directory.tenant(&self.name).expect("the server knows the tenant").role.to_string()
     }
+}
+
+/// Runs statements in a database and returns what they return, columns parted by `|`.
+pub async fn run(url: &str, statements: &str) -> String {
+    let mut psql = psql(url);
+    psql.args(["--command", statements]).stdin(Stdio::null());
+    tokio::task::spawn_blocking(move || {
+        let output = psql.output().expect("psql can be run");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "psql: {said}");
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    })
+    .await
+    .expect("psql ends")
+}
+
+/// A session that stays open, for locks that are held.
+pub struct Session {
+    psql: Child,
+    statements: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Session {
+    /// Opens one.
+    pub fn open(url: &str) -> Self {
+        let mut psql = psql(url).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("psql can be run");
+        let statements = psql.stdin.take().expect("it was asked for");
+        let answers = BufReader::new(psql.stdout.take().expect("it was asked for"));
+        Self { psql, statements, answers }
+    }
+
+    /// Runs statements, which return nothing, and waits until they have run.
+    pub fn run(&mut self, statements: &str) {
+        writeln!(self.statements, "{statements};\n\\echo done").expect("psql listens");
+        let mut answer = String::new();
+        self.answers.read_line(&mut answer).expect("psql answers");
+        assert_eq!(answer.trim(), "done", "a statement failed: {statements}");
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // Whatever it held is let go when its connection closes.
+        self.psql.kill().ok();
+        self.psql.wait().ok();
+    }
+}
+
+fn psql(url: &str) -> Command {
+    let mut command = Command::new(program());
+    command
+        .args(["--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--set", "ON_ERROR_STOP=1", "--dbname"])
+        .arg(url);
+    command
 }
 
 /// `psql`, which lies beside the programs of PostgreSQL where it is not in the path.

@@ -54,7 +54,7 @@ async fn admitted(desk: &Desk, app: &App, incoming: Incoming, asked: &Asked<'_>)
         Ask::Healthz => Ok(respond::json(StatusCode::OK, r#"{"status":"ok"}"#.to_owned())),
         Ask::Readyz => {
             let report = app.readiness();
-            let status = if report.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+            let status = if report.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
             Ok(respond::json(status, report.to_json()))
         }
         Ask::NotOffered(allow) => Err(Problem::not_offered(allow)),

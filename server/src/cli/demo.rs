@@ -84,8 +84,14 @@ async fn load(
     let mut patients: Vec<Load<Patient>> = Vec::new();
     let mut observations: Vec<Load<Observation>> = Vec::new();
     let mut gather = |text: &str| match loader.parse(text.as_bytes()) {
-        Ok(Parsed::Patient(load)) => Ok(patients.push(load)),
-        Ok(Parsed::Observation(load)) => Ok(observations.push(load)),
+        Ok(Parsed::Patient(load)) => {
+            patients.push(load);
+            Ok(())
+        }
+        Ok(Parsed::Observation(load)) => {
+            observations.push(load);
+            Ok(())
+        }
         Err(issues) => Err(CommandError::new(format!(
             "the generated data is not valid FHIR: {}",
             issues.first().map(|issue| issue.diagnostics.as_str()).unwrap_or_default()

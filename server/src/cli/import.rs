@@ -104,10 +104,10 @@ async fn import(settings: &Settings, opened: &Opened<'_>, args: &ImportArgs) -> 
         bases: vec![format!("{public_url}/t/{}/fhir", tenant.name), format!("{public_url}/fhir")],
     });
     let errors = settings.data_dir.join("import").join(format!("{id}.errors.ndjson"));
-    let loaded = Import::new(loader, errors).files(&args.files).await;
+    let report = Import::new(loader, errors).files(&args.files).await;
     audit.stop(std::time::Duration::from_secs(10)).await;
     jobs::finish(&mut connection, id, opened.clock.now()).await?;
-    loaded
+    report
 }
 
 /// An import on its way.
@@ -195,14 +195,14 @@ impl Import {
         let observations = std::mem::take(&mut self.observations);
         let loader = Arc::clone(&self.loader);
         self.writing.spawn(async move {
-            let loaded = (patients.len() + observations.len()) as u64;
+            let count = (patients.len() + observations.len()) as u64;
             if !patients.is_empty() {
                 loader.load(patients).await?;
             }
             if !observations.is_empty() {
                 loader.load(observations).await?;
             }
-            Ok(loaded)
+            Ok(count)
         });
         Ok(())
     }

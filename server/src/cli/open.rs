@@ -16,7 +16,7 @@ use vitals_store::{
 use super::CommandError;
 use crate::{
     clock::SystemClock,
-    config::{Database, MasterKeySource, PublicUrl, Settings},
+    config::{Database, MasterKeySource, PublicUrl, Secret, Settings},
 };
 
 /// What a command needs of the databases.
@@ -55,8 +55,8 @@ impl<'s> Opened<'s> {
                 Ok(opened)
             }
             Database::Outside(app) => {
-                let admin = settings.admin_database_url.as_ref().map(|secret| secret.expose());
-                let audit = settings.audit_database_url.as_ref().map(|secret| secret.expose());
+                let admin = settings.admin_database_url.as_ref().map(Secret::expose);
+                let audit = settings.audit_database_url.as_ref().map(Secret::expose);
                 let urls = Urls::outside(app.expose(), admin, audit)?;
                 if needs == Needs::Admin {
                     urls.admin()?;
@@ -73,7 +73,8 @@ impl<'s> Opened<'s> {
 
     async fn prepare_if_needed(&self) -> Result<(), CommandError> {
         // A database that is new refuses these connections; anything else that is wrong shows again in `prepare`.
-        if let (Ok(mut admin), Ok(mut audit)) = (self.admin().await, urls::connect(&self.urls.audit_admin()?).await)
+        let audit_url = self.urls.audit_admin()?;
+        if let (Ok(mut admin), Ok(mut audit)) = tokio::join!(self.admin(), urls::connect(&audit_url))
             && migrate::shared_are_current(&mut admin, &mut audit).await.unwrap_or(false)
         {
             return Ok(());

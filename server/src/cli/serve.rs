@@ -4,7 +4,7 @@ use std::{io::Write as _, net::SocketAddr, sync::Arc, time::Duration};
 
 use poem::endpoint::ToDynEndpoint;
 use tokio::signal::unix::{SignalKind, signal};
-use vitals_store::{audit::Durability, control, embedded::ServeLock, pool::PoolLimits, posture};
+use vitals_store::{audit::Durability, control, embedded::ServeLock, migrate, pool::PoolLimits, posture};
 
 use super::{CommandError, Exit, Needs, Opened};
 use crate::{
@@ -60,6 +60,9 @@ async fn serve_on(
     refuse_bad_posture(opened).await?;
     let master_key = opened.master_key()?;
     let mut connection = opened.serving().await?;
+    if !migrate::control_is_current(&mut connection).await? {
+        return Err(CommandError::new("the control schema is not at this program's version: run `vitals migrate up`"));
+    }
     control::keys::check_all(&mut connection, &master_key).await?;
     drop(connection);
 
@@ -95,7 +98,7 @@ async fn serve_on(
         Err(error) => Err(error),
     };
     stopper.stop();
-    let stopped = async {
+    let ending = async {
         for task in [serving, operator] {
             if task.await.is_err() {
                 tracing::error!("a listener ended in a panic");
@@ -103,7 +106,7 @@ async fn serve_on(
         }
         app.stop(STOP_WITHIN).await;
     };
-    if tokio::time::timeout(STOP_WITHIN + TRACES_WITHIN, stopped).await.is_err() {
+    if tokio::time::timeout(STOP_WITHIN + TRACES_WITHIN, ending).await.is_err() {
         tracing::warn!("stopped before every request had ended");
     }
     outcome.map(|()| Exit::Success)
@@ -125,7 +128,10 @@ async fn refuse_bad_posture(opened: &Opened<'_>) -> Result<(), CommandError> {
     }
     let mut text = "will not serve with this database:".to_owned();
     for problem in problems {
-        text.push_str(&format!("\n  {}: {}", problem.what, problem.advice));
+        text += "\n  ";
+        text += &problem.what;
+        text += ": ";
+        text += &problem.advice;
     }
     Err(CommandError::new(text))
 }

@@ -308,9 +308,9 @@ async fn history<R: Table>(cx: &mut Exchange<'_>, request: &Request<'_>, id: &Id
     let base = request.base_url();
     let next = match history.entries.last().filter(|_| history.more) {
         None => None,
-        Some(last) => {
+        Some(oldest) => {
             let place =
-                Place { list: list.clone(), query: pairs.clone(), at: last.version.number(), id: String::new() };
+                Place { list: list.clone(), query: pairs.clone(), at: oldest.version.number(), id: String::new() };
             let token = page::seal(&request.app.master_key, cx.access, place, cx.now())?;
             Some(format!("{base}/{list}?_page={token}"))
         }
@@ -322,13 +322,16 @@ async fn history<R: Table>(cx: &mut Exchange<'_>, request: &Request<'_>, id: &Id
     Ok(respond::fhir(StatusCode::OK, request.format, body))
 }
 
+/// Names and values of parameters.
+type Pairs = Vec<(String, String)>;
+
 /// The parameters of a list: those of the request, or those sealed in its page link.
 fn pages(
     cx: &Exchange<'_>,
     request: &Request<'_>,
     list: &str,
     pairs: Vec<(String, String)>,
-) -> Result<(Vec<(String, String)>, Option<Place>), Failure> {
+) -> Result<(Pairs, Option<Place>), Failure> {
     let Some((_, token)) = pairs.iter().find(|(name, _)| name == "_page") else { return Ok((pairs, None)) };
     // Nothing but the representation may stand beside a link: it holds the whole query.
     if pairs.iter().any(|(name, _)| !matches!(name.as_str(), "_page" | "_format" | "_pretty"))

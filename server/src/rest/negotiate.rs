@@ -25,9 +25,10 @@ impl Format {
 
     fn of_media_type(media: &str) -> Option<Self> {
         match media {
-            "application/fhir+json" | "application/json" | "text/json" | "json" => Some(Self::Json),
+            "application/fhir+json" | "application/json" | "text/json" | "json" | "*/*" | "application/*" => {
+                Some(Self::Json)
+            }
             "application/fhir+xml" | "application/xml" | "text/xml" | "xml" => Some(Self::Xml),
-            "*/*" | "application/*" => Some(Self::Json),
             _ => None,
         }
     }

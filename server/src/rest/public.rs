@@ -90,7 +90,7 @@ fn docs(app: &App, incoming: &Incoming) -> Response {
 
 fn readiness(app: &App) -> Response {
     let report = app.readiness();
-    let status = if report.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if report.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     respond::json(status, report.to_json())
 }
 

@@ -27,7 +27,6 @@ pub const fn status(kind: Kind) -> StatusCode {
         Kind::TooSlow => StatusCode::REQUEST_TIMEOUT,
         Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-        Kind::NotConfigured => StatusCode::NOT_IMPLEMENTED,
     }
 }
 

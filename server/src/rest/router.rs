@@ -126,7 +126,6 @@ fn fhir(path: &str) -> Fhir<'_> {
         ["metadata"] => Fhir::Metadata,
         [".well-known", "smart-configuration"] => Fhir::SmartConfiguration,
         [name, rest @ ..] => match (ResourceType::named(name), rest) {
-            (None, _) => Fhir::Nothing,
             (Some(kind), []) => Fhir::Type(kind),
             (Some(kind), ["_search"]) => Fhir::TypeSearch(kind),
             (Some(_), ["_history"]) => Fhir::NotOffered,

@@ -28,7 +28,7 @@ pub fn begin(app: &App, incoming: &Incoming, base: &FhirBase) -> AuditRecord {
         && let Some(tenant) = directory.tenant(name)
     {
         record.tenant = Some(name.to_string());
-        record.chain = tenant.role.as_str().to_owned();
+        tenant.role.as_str().clone_into(&mut record.chain);
     }
     record
 }

@@ -26,7 +26,7 @@ use crate::{control::ControlError, urls::ConnectError};
 pub(crate) use files::File;
 pub(crate) use ledger::{TABLE as LEDGER, born};
 pub use partitions::MONTHS_AHEAD;
-pub use shared::{audit, control, shared_are_current};
+pub use shared::{audit, control, control_is_current, shared_are_current};
 pub(crate) use step::install;
 pub use tenants::{status, up};
 

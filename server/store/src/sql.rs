@@ -3,8 +3,10 @@
 //! A statement is made of static pieces and binds; nothing else can be pushed. Role names come from
 //! [`TenantRole`], whose form (`t_[a-z2-7]{26}`) needs no quoting and cannot hold a quote.
 
+#[expect(clippy::disallowed_types, reason = "the one file whose text is not static")]
+use sqlx::AssertSqlSafe;
 use sqlx::{
-    AssertSqlSafe, Encode, Postgres, Type,
+    Encode, Postgres, Type,
     postgres::{PgArguments, types::PgHasArrayType},
     query::Query,
 };

@@ -21,7 +21,7 @@ pub(crate) const READ: Duration = Duration::from_secs(2);
 /// Time a search, a history or a write may take.
 pub(crate) const WORK: Duration = Duration::from_secs(10);
 /// Time a statement over many rows may take.
-pub(crate) const LONG: Duration = Duration::from_secs(60);
+pub(crate) const LONG: Duration = Duration::from_mins(1);
 
 /// No scope of the caller covers the interaction on the type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

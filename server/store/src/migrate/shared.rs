@@ -40,6 +40,13 @@ async fn is_current(admin: &mut PgConnection, scope: &Scope) -> Result<bool, Mig
     Ok(ledger::pending(scope.files()?, &entries)?.is_empty())
 }
 
+/// Whether the control schema is at this program's version, as a serving login may see it.
+pub async fn control_is_current(serving: &mut PgConnection) -> Result<bool, MigrateError> {
+    let entries =
+        ledger::read(serving, &Scope::Control).await.map_err(MigrateError::database("read the ledger of migrations"))?;
+    Ok(ledger::pending(Scope::Control.files()?, &entries)?.is_empty())
+}
+
 /// The pause before the next attempt.
 pub(super) fn pause(attempt: u32) -> Duration {
     PAUSE.saturating_mul(1 << attempt.min(10)).min(PAUSE_MOST)

@@ -104,17 +104,15 @@ impl State {
         if !full {
             return Slot(None);
         }
-        match self.idle.iter().position(|idle| idle.login == login) {
-            Some(place) => Slot(Some(self.idle.remove(place))),
-            None => {
-                // Every idle connection is of another login: the oldest makes room. It closes when dropped here,
-                // which sends one message and does not wait.
-                if !self.idle.is_empty() {
-                    drop(self.idle.remove(0));
-                }
-                Slot(None)
-            }
+        if let Some(place) = self.idle.iter().position(|idle| idle.login == login) {
+            return Slot(Some(self.idle.remove(place)));
         }
+        // Every idle connection is of another login: the oldest makes room. It closes when dropped here, which sends
+        // one message and does not wait.
+        if !self.idle.is_empty() {
+            drop(self.idle.remove(0));
+        }
+        Slot(None)
     }
 
     /// Takes a slot back and serves who waits. Returns connections to drop once the lock is released.
