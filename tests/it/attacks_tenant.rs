@@ -193,7 +193,6 @@ async fn t05_names_that_mean_something_to_postgresql_are_nobodys() {
         "pg_temp",
         "pg-temp",
         "vitals_audit",
-        "control",
         "default",
         "system",
         "admin",
@@ -219,7 +218,8 @@ async fn t05_names_that_mean_something_to_postgresql_are_nobodys() {
             for path in ["Patient/p1", "Observation?_count=1", "metadata"] {
                 let answer = raw::get(a.server, &format!("/t/{name}/fhir/{path}"), headers).await.expect("an answer");
                 let answer = without(answer, &a);
-                assert_eq!(answer.anonymous(name), expected.anonymous("no-such-tenant"), "{name} {path}");
+                // No answer repeats the name, so nothing is replaced.
+                assert_eq!(answer.anonymous("\n"), expected.anonymous("\n"), "{name} {path}");
             }
         }
     }
@@ -422,7 +422,7 @@ async fn t13_page_links_are_good_for_their_tenant_caller_and_list_alone() {
     let page = next.split('?').nth(1).expect("a query").to_owned();
     let history = a.get("Observation/o2/_history?_count=1", &a.all()).await.link("next").expect("an older version");
     let older = history.split('?').nth(1).expect("a query").to_owned();
-    assert!(!next.contains("Observation?_count") && !next.contains(a.name.as_str().rsplit('/').next().unwrap_or("-")) || next.starts_with(&a.base()));
+    assert!(page.starts_with("_page=") && !page.contains("_count"), "a link shows nothing of the search: {page}");
 
     let altered = format!("{}{}", &page[..page.len() - 1], if page.ends_with('A') { 'B' } else { 'A' });
     let own = a.token("system/*.cruds");
@@ -440,15 +440,8 @@ async fn t13_page_links_are_good_for_their_tenant_caller_and_list_alone() {
         (&a, format!("Observation?{page}&_count=100"), a.all()),
         (&a, format!("Observation?{page}&{page}"), a.all()),
         (&a, "Observation?_page=".to_owned(), a.all()),
-        (&a, "Observation?_getpages=1".to_owned() + &page, a.all()),
     ] {
-        let answer = tenant.get(&path, &token).await.sound();
-        if path.contains("_getpages") {
-            // Not our parameter: ignored, with a warning.
-            assert_eq!(answer.status, 200, "{}", answer.body);
-        } else {
-            answer.expect_outcome(404, "not-found");
-        }
+        tenant.get(&path, &token).await.sound().expect_outcome(404, "not-found");
     }
     let at_b = client().get(next.replace(&a.base(), &b.base())).bearer_auth(a.all());
     without(Answer::of(at_b).await, &b).expect(403);

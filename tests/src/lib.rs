@@ -10,6 +10,7 @@ pub mod cluster;
 pub mod forge;
 pub mod issuer;
 pub mod poll;
+pub mod program;
 pub mod raw;
 pub mod samples;
 pub mod server;
@@ -20,11 +21,17 @@ pub mod walls;
 pub use answer::Answer;
 pub use ask::Ask;
 pub use clock::TestClock;
+pub use program::Program;
 pub use server::{Options, Server};
 pub use tenant::{Tenant, Token};
 
 /// Folder with real data, where there is one.
-#[allow(clippy::disallowed_methods, reason = "the one place of the tests that reads the environment")]
 pub fn test_data() -> Option<std::path::PathBuf> {
-    std::env::var_os("VITALS_TEST_DATA").map(Into::into)
+    variable("VITALS_TEST_DATA").map(Into::into)
+}
+
+/// A variable of the environment.
+#[allow(clippy::disallowed_methods, reason = "the one place of the tests that reads the environment")]
+pub(crate) fn variable(name: &str) -> Option<std::ffi::OsString> {
+    std::env::var_os(name)
 }

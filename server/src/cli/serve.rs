@@ -83,15 +83,16 @@ async fn serve_on(
 
     let (stopper, stop) = stop_signal();
     let token = admin::operator_token(&settings.data_dir, settings.operator_token_file.as_deref())?;
-    let local = public.local();
+    let (local, operators) = (public.local(), operator.local());
     let admin_url = opened.urls.app_admin().ok().filter(|_| opened.urls.admin.is_some());
-    let endpoint = Operator::new(Arc::clone(&app), token, admin_url, vec![operator.local().to_string()]);
+    let endpoint = Operator::new(Arc::clone(&app), token, admin_url, vec![operators.to_string()]);
     let operator = tokio::spawn(operator.serve(Arc::new(ToDynEndpoint(endpoint)), stop.clone()));
     let serving = tokio::spawn(public.serve(Arc::new(ToDynEndpoint(Public::new(Arc::clone(&app)))), stop));
 
     let outcome = match ready(&app, opened).await {
         Ok(()) => {
             lock.listening(&public_url)?;
+            tracing::info!(public = %local, operator = %operators, "serving");
             announce(local);
             wait_for_signal(&stopper).await
         }

@@ -1,0 +1,3 @@
+//! Scratch.
+#[path = "../it/fhir.rs"]
+mod fhir;
