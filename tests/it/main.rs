@@ -5,6 +5,5 @@ mod attacks_tenant;
 mod attacks_token;
 mod isolation;
 mod layers;
-mod poisoning;
 mod scope_limits;
 mod scopes;

@@ -228,12 +228,13 @@ async fn o07_who_may_read_but_not_write_changes_nothing() {
         tenant.delete("Observation/o1", &token).await.expect_outcome(403, "forbidden");
         // What is refused for want of scope is refused before anybody reads it.
         tenant.post("Observation", &token, "no JSON").await.expect_outcome(403, "forbidden");
-        for body in [&body, "[]"] {
-            let patch = tenant.request(reqwest::Method::PATCH, "Observation/o1", &token).body(body.clone());
+        for body in [body.clone(), "[]".to_owned()] {
+            let patch = tenant.request(reqwest::Method::PATCH, "Observation/o1", &token).body(body);
             Answer::of(patch).await.expect(405);
         }
-        let bundle = r#"{"resourceType":"Bundle","type":"transaction"}"#;
-        tenant.post("", &token, bundle).await.expect(405);
+        let entry = format!(r#"{{"request":{{"method":"POST","url":"Observation"}},"resource":{body}}}"#);
+        let bundle = format!(r#"{{"resourceType":"Bundle","type":"transaction","entry":[{entry}]}}"#);
+        tenant.post("", &token, &bundle).await.expect_outcome(403, "forbidden");
     }
     assert_eq!(text(&tenant, "Observation/o1").await, before);
     assert_eq!(tenant.get("Observation", &tenant.all()).await.ids(), ["o1"]);

@@ -45,7 +45,12 @@ impl From<JsonError> for Issue {
 
 /// Parses a whole text.
 pub fn parse(text: &[u8]) -> Result<Document<'_>, JsonError> {
-    scanner::scan(text)
+    scanner::scan(text, usize::MAX)
+}
+
+/// Parses a whole text that may hold at most so many values, for bodies so large that the arena must be bounded too.
+pub fn parse_within(text: &[u8], values: usize) -> Result<Document<'_>, JsonError> {
+    scanner::scan(text, values)
 }
 
 /// What a value is.
@@ -165,6 +170,15 @@ impl<'d> Value<'d> {
     pub fn string(self) -> Option<Cow<'d, str>> {
         let node = self.node();
         (node.kind == Kind::String).then(|| string::unescaped(self.slice(node.start + 1, node.end - 1), node.escaped))
+    }
+
+    /// The bytes of a string between its quotes, escapes as they are written; of anything else, its text.
+    pub fn raw(self) -> &'d str {
+        let node = self.node();
+        match node.kind {
+            Kind::String => self.slice(node.start + 1, node.end - 1),
+            _ => self.slice(node.start, node.end),
+        }
     }
 
     /// A number as it is written.

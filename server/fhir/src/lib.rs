@@ -3,6 +3,7 @@
 //! Pure: nothing here reads a clock, a file or a socket. Specification: <https://hl7.org/fhir/R4/>.
 
 pub mod body;
+pub mod bundle;
 pub mod catalog;
 pub mod index;
 pub mod interaction;

@@ -3,12 +3,14 @@
 //! A parameter that is not known can at most be ignored, with a warning; one that is known but cannot be understood in
 //! full is always refused. So no search ever answers with more than its caller asked for without saying so.
 
+mod criteria;
 mod date;
 mod form;
 mod value;
 
 use std::marker::PhantomData;
 
+pub use criteria::Criteria;
 pub use date::{DateTest, Prefix};
 pub use form::{form_pairs, form_text};
 

@@ -20,9 +20,27 @@ use table::{Content, Element, TABLE, Table, Type, TypeId};
 
 /// Checks a whole document as a resource of the type `expected`. No issue: it is sound.
 pub fn check(document: &Document<'_>, expected: ResourceType) -> Vec<Issue> {
-    let mut checker = Checker { table: &TABLE, issues: Issues::default(), contained: false };
+    check_as(document, expected.name(), Within::Everything)
+}
+
+/// Checks a Bundle without the resources of its entries, which are judged one by one.
+pub fn check_envelope(document: &Document<'_>) -> Vec<Issue> {
+    check_as(document, "Bundle", Within::Envelope)
+}
+
+fn check_as(document: &Document<'_>, expected: &str, within: Within) -> Vec<Issue> {
+    let mut checker = Checker { table: &TABLE, issues: Issues::default(), contained: false, within };
     checker.root(document.root(), expected);
     checker.issues.into_list()
+}
+
+/// How deep a check goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Within {
+    /// To the last leaf.
+    Everything,
+    /// Resources inside are only told to be objects.
+    Envelope,
 }
 
 struct Checker {
@@ -30,21 +48,22 @@ struct Checker {
     issues: Issues,
     /// Whether the resource being read is contained in another one.
     contained: bool,
+    within: Within,
 }
 
 impl Checker {
-    fn root(&mut self, root: Value<'_>, expected: ResourceType) {
-        let place = Place::root(expected.name());
+    fn root(&mut self, root: Value<'_>, expected: &str) {
+        let place = Place::root(expected);
         if root.kind() != Kind::Object {
             return self.structure(&place, || "the body is no JSON object".to_owned());
         }
         match root.get("resourceType").and_then(Value::string) {
             None => self.structure(&place, || format!("resourceType is missing; this address takes {expected}")),
-            Some(found) if found != expected.name() => {
+            Some(found) if found != expected => {
                 self.structure(&place, || format!("resourceType is not {expected}, which this address takes"));
             }
             Some(_) => {
-                if let Some(id) = self.table.resource(expected.name()) {
+                if let Some(id) = self.table.resource(expected) {
                     self.object(root, id, &place);
                 }
             }
@@ -55,6 +74,9 @@ impl Checker {
     fn resource(&mut self, value: Value<'_>, place: &Place<'_>) {
         if value.kind() != Kind::Object {
             return self.wrong_kind(value, Kind::Object, place);
+        }
+        if self.within == Within::Envelope {
+            return;
         }
         let Some(name) = value.get("resourceType").and_then(Value::string) else {
             return self.structure(place, || "resourceType is missing".to_owned());

@@ -25,6 +25,8 @@ struct Scanner<'t> {
     at: usize,
     nodes: Vec<Node>,
     open: Vec<Frame>,
+    /// Most values that are taken.
+    most: usize,
 }
 
 /// What is wrong, and at which byte; the path is added when it leaves the scanner.
@@ -35,7 +37,7 @@ const fn syntax(message: &'static str, offset: usize) -> Fault {
 }
 
 /// Scans a whole text into an arena.
-pub(super) fn scan(bytes: &[u8]) -> Result<Document<'_>, JsonError> {
+pub(super) fn scan(bytes: &[u8], most: usize) -> Result<Document<'_>, JsonError> {
     let bare = |code, message: &str, offset| JsonError { code, message: message.to_owned(), expression: None, offset };
     if bytes.starts_with(b"\xEF\xBB\xBF") {
         return Err(bare(IssueCode::Structure, "the body begins with a byte order mark; send UTF-8 without one", 0));
@@ -45,8 +47,8 @@ pub(super) fn scan(bytes: &[u8]) -> Result<Document<'_>, JsonError> {
     }
     let text = std::str::from_utf8(bytes)
         .map_err(|error| bare(IssueCode::Structure, "the body is not UTF-8", error.valid_up_to()))?;
-    let mut scanner =
-        Scanner { text, bytes, at: 0, nodes: Vec::with_capacity(16 + bytes.len() / 14), open: Vec::with_capacity(16) };
+    let nodes = Vec::with_capacity((16 + bytes.len() / 14).min(most));
+    let mut scanner = Scanner { text, bytes, at: 0, nodes, open: Vec::with_capacity(16), most };
     match scanner.document() {
         Ok(()) => Ok(Document { text, nodes: scanner.nodes }),
         Err(fault) => Err(JsonError {
@@ -204,6 +206,9 @@ impl Scanner<'_> {
             Some(_) => return Err(syntax("expected a value", start)),
             None => return Err(syntax("the body ends where a value is expected", start)),
         };
+        if self.nodes.len() >= self.most {
+            return Err(Fault { code: IssueCode::TooCostly, message: "the body holds too many values", offset: start });
+        }
         let after = place(self.nodes.len() + 1);
         self.nodes.push(Node {
             start: place(start),
