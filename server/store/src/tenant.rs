@@ -89,6 +89,21 @@ impl<'a> TenantTx<'a> {
         self.lease.rows(sql, Commits::No, WORK).await.map(drop)
     }
 
+    /// Lets conditional requests with the same criteria through one after the other: until this transaction ends, no
+    /// other one of the tenant passes here with one of these keys. To be asked once, before anything is locked.
+    pub async fn serialise(&mut self, keys: &[u64]) -> Result<(), StoreError> {
+        // A lock has a place in memory that all connections share, so many criteria must not take many.
+        let mut places: Vec<i64> = keys.iter().map(|key| i64::from(u8::try_from(key % 251).unwrap_or(0))).collect();
+        places.sort_unstable();
+        places.dedup();
+        let number = self.access.tenant().number;
+        let keys: Vec<i64> = places.iter().map(|place| i64::from(number) << 32 | place).collect();
+        let mut sql = Sql::new("criteria.lock");
+        sql.push("SELECT ").bind(number).push("::int AS tenant, pg_advisory_xact_lock(k.key) FROM unnest(");
+        sql.bind(keys).push("::bigint[]) WITH ORDINALITY AS k (key, place)");
+        self.lease.rows(sql, Commits::No, WORK).await.map(drop)
+    }
+
     /// Commits; the connection goes back to the pool.
     pub async fn commit(mut self) -> Result<(), StoreError> {
         self.lease.commit().await

@@ -32,7 +32,7 @@ pub struct Loaded {
 /// How a type's rows go in by the hundred.
 pub trait Bulk: Table {
     #[doc(hidden)]
-    fn push_bulk(sql: &mut Sql, loads: &[Load<Self>], now: i64);
+    fn push_bulk(sql: &mut Sql, loads: &[&Load<Self>], now: i64);
 }
 
 impl<R: Bulk> Rows<'_, R, Update> {
@@ -47,7 +47,7 @@ impl<R: Bulk> Rows<'_, R, Update> {
             return Ok(None);
         }
         let mut sql = Sql::new("resource.load");
-        R::push_bulk(&mut sql, loads, now);
+        R::push_bulk(&mut sql, &loads.iter().collect::<Vec<_>>(), now);
         let rows = self.lease.rows(sql, Commits::No, LONG).await?;
         let inserted = rows.iter().map(|row| column(row, R::TEXTS.table, "id")).collect::<Result<_, _>>()?;
         Ok(Some(Loaded { inserted }))
@@ -79,16 +79,16 @@ fn optional(items: &[String]) -> Option<String> {
     if items.is_empty() { None } else { Some(literal(items)) }
 }
 
-fn ids<R: Resource>(loads: &[Load<R>]) -> Vec<String> {
+fn ids<R: Resource>(loads: &[&Load<R>]) -> Vec<String> {
     loads.iter().map(|load| load.id.as_str().to_owned()).collect()
 }
 
-fn texts<R: Resource>(loads: &[Load<R>], now: i64) -> Vec<String> {
+fn texts<R: Resource>(loads: &[&Load<R>], now: i64) -> Vec<String> {
     loads.iter().map(|load| load.body.stamped(&load.id, Version::FIRST, now)).collect()
 }
 
 impl Bulk for Patient {
-    fn push_bulk(sql: &mut Sql, loads: &[Load<Self>], now: i64) {
+    fn push_bulk(sql: &mut Sql, loads: &[&Load<Self>], now: i64) {
         let security: Vec<Option<String>> = loads.iter().map(|load| optional(&load.body.index().security)).collect();
         let tokens: Vec<String> = loads.iter().map(|load| literal(&load.body.index().tokens)).collect();
         let mut owners = Vec::new();
@@ -114,8 +114,8 @@ impl Bulk for Patient {
 }
 
 impl Bulk for Observation {
-    fn push_bulk(sql: &mut Sql, loads: &[Load<Self>], now: i64) {
-        let column = |of: fn(&Load<Self>) -> Option<String>| loads.iter().map(of).collect::<Vec<_>>();
+    fn push_bulk(sql: &mut Sql, loads: &[&Load<Self>], now: i64) {
+        let column = |of: fn(&Load<Self>) -> Option<String>| loads.iter().map(|load| of(load)).collect::<Vec<_>>();
         let time = |of: fn(&Load<Self>) -> i64| loads.iter().map(|load| Millis(of(load))).collect::<Vec<_>>();
         sql.push(
             "INSERT INTO observation AS x (id, version, last_updated, patient, vital, code1, codes, category, \

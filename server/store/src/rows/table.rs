@@ -258,6 +258,25 @@ pub(crate) fn push_outbox(sql: &mut Sql, outbox: &Outbox) {
     sql.push(", ").bind(outbox.writer).push(", ").bind(outbox.record.clone()).push("))");
 }
 
+/// Where the audit record of a write is.
+#[derive(Clone, Copy)]
+pub(crate) enum Trail<'o> {
+    /// In the same statement.
+    Outbox(&'o Outbox),
+    /// In a statement of its own in the same transaction, for all its writes.
+    Transaction,
+}
+
+/// Appends the `WITH` that a write begins with, the audit record in it where it belongs there.
+pub(crate) fn push_trail(sql: &mut Sql, trail: Trail<'_>) {
+    match trail {
+        Trail::Outbox(outbox) => push_outbox(sql, outbox),
+        Trail::Transaction => {
+            sql.push("WITH outbox AS (SELECT 1)");
+        }
+    }
+}
+
 /// Reads a column, or says which one does not hold what it should.
 pub(crate) fn column<'r, T>(row: &'r PgRow, table: &'static str, column: &'static str) -> Result<T, StoreError>
 where

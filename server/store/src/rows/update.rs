@@ -8,7 +8,7 @@ use vitals_fhir::{
 
 use super::{
     Outbox, Rows, Versioned,
-    table::{Judged, NewRow, Standing, Table, column, push_outbox},
+    table::{Judged, NewRow, Standing, Table, Trail, column, push_trail},
 };
 use crate::{StoreError, error::Commits, millis::Millis, sql::Sql, tenant::WORK};
 
@@ -33,6 +33,13 @@ pub struct Updated<R: vitals_fhir::resource::Resource> {
     pub resource: Versioned<R>,
     /// Whether there was no current version before.
     pub created: bool,
+}
+
+/// What a write that was judged makes of a row.
+pub(super) struct Turn {
+    pub(super) version: Version,
+    pub(super) last_updated: i64,
+    pub(super) created: bool,
 }
 
 /// What stands at an id, locked.
@@ -82,34 +89,11 @@ impl<R: Table> Rows<'_, R, Update> {
         outbox: impl FnOnce(&Versioned<R>, bool) -> Outbox + Send,
     ) -> Result<Result<Updated<R>, WriteRefused>, StoreError> {
         let standing = self.lock(id).await?;
-        let (version, last_updated, created) = match &standing {
-            Locked::Current { version, last_updated, judged } => {
-                if !self.visible.admits(&judged.columns()) {
-                    return Ok(Err(WriteRefused::NotFound));
-                }
-                if if_match.is_some_and(|wanted| wanted != *version) {
-                    return Ok(Err(WriteRefused::VersionDiffers { current: *version }));
-                }
-                (version.next(), now.max(last_updated + 1), false)
-            }
-            absent => {
-                if !self.access.may_create_at_chosen_id(R::TYPE) {
-                    return Ok(Err(WriteRefused::NotFound));
-                }
-                match absent {
-                    Locked::Deleted { version, .. } if if_match.is_some() => {
-                        return Ok(Err(WriteRefused::VersionDiffers { current: *version }));
-                    }
-                    _ if if_match.is_some() => return Ok(Err(WriteRefused::NotFound)),
-                    Locked::Deleted { version, last_updated } => (version.next(), now.max(last_updated + 1), true),
-                    _ => (Version::FIRST, now, true),
-                }
-            }
-        };
         let index = body.index();
-        if !self.visible.admits(&R::columns(id, index)) {
-            return Ok(Err(WriteRefused::NotAdmitted));
-        }
+        let Turn { version, last_updated, created } = match self.judge(&standing, id, index, if_match, now) {
+            Ok(turn) => turn,
+            Err(refused) => return Ok(Err(refused)),
+        };
         let resource = Versioned {
             id: id.clone(),
             version,
@@ -117,22 +101,56 @@ impl<R: Table> Rows<'_, R, Update> {
             patient: R::compartment(id, index).map(str::to_owned),
             body: body.stamped(id, version, last_updated),
         };
-        self.write(index, &resource, created, &outbox(&resource, created)).await?;
+        let outbox = outbox(&resource, created);
+        self.write(index, &resource, created, Trail::Outbox(&outbox)).await?;
         Ok(Ok(Updated { resource, created }))
     }
 
-    async fn write(
+    /// Whether the caller may put this content in the place of what stands, and as which version.
+    pub(super) fn judge(
+        &self,
+        standing: &Locked,
+        id: &Id<R>,
+        index: &R::Index,
+        if_match: Option<Version>,
+        now: i64,
+    ) -> Result<Turn, WriteRefused> {
+        let turn = match standing {
+            Locked::Current { version, last_updated, judged } => {
+                if !self.visible.admits(&judged.columns()) {
+                    return Err(WriteRefused::NotFound);
+                }
+                if if_match.is_some_and(|wanted| wanted != *version) {
+                    return Err(WriteRefused::VersionDiffers { current: *version });
+                }
+                Turn { version: version.next(), last_updated: now.max(last_updated + 1), created: false }
+            }
+            _ if !self.access.may_create_at_chosen_id(R::TYPE) => return Err(WriteRefused::NotFound),
+            Locked::Deleted { version, .. } if if_match.is_some() => {
+                return Err(WriteRefused::VersionDiffers { current: *version });
+            }
+            Locked::Never if if_match.is_some() => return Err(WriteRefused::NotFound),
+            Locked::Deleted { version, last_updated } => {
+                Turn { version: version.next(), last_updated: now.max(last_updated + 1), created: true }
+            }
+            Locked::Never => Turn { version: Version::FIRST, last_updated: now, created: true },
+        };
+        if self.visible.admits(&R::columns(id, index)) { Ok(turn) } else { Err(WriteRefused::NotAdmitted) }
+    }
+
+    /// Writes one row that was judged.
+    pub(super) async fn write(
         &mut self,
         index: &R::Index,
         resource: &Versioned<R>,
         created: bool,
-        outbox: &Outbox,
+        trail: Trail<'_>,
     ) -> Result<(), StoreError> {
         let id = &resource.id;
         let row =
             NewRow { id, version: resource.version, last_updated: resource.last_updated, index, body: &resource.body };
         let mut sql = Sql::new("resource.update");
-        push_outbox(&mut sql, outbox);
+        push_trail(&mut sql, trail);
         let commits = if created {
             R::below(&mut sql, &row, Standing::Fresh);
             sql.push(" ");
