@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use tokio::sync::Semaphore;
 use vitals_access::{clock::Clock, verifier::Verifier};
 use vitals_store::{
     StoreError,
@@ -34,6 +35,9 @@ mod figures;
 
 /// How often keys of outside issuers are looked after in the background.
 const KEY_ROUND: Duration = Duration::from_mins(1);
+
+/// Large Bundles that are read at once: each takes a few times its 50 MB.
+const LARGE_BUNDLES: usize = 4;
 
 /// Everything a server needs to be told.
 pub struct Parts {
@@ -98,6 +102,7 @@ pub async fn start(parts: Parts) -> Result<Arc<App>, AppError> {
             docs: openapi::docs_page(),
             docs_policy: openapi::DOCS_POLICY,
         },
+        large_bundles: Semaphore::new(LARGE_BUNDLES),
         working: Arc::new(AtomicUsize::new(0)),
         urls,
         public_url,

@@ -120,6 +120,26 @@ impl Failure {
         failure
     }
 
+    /// Criteria that should mean one resource mean several.
+    pub fn several_matches() -> Self {
+        Self::new(
+            Kind::Precondition,
+            IssueCode::MultipleMatches,
+            "several matches",
+            "Several resources meet the criteria: make them mean one, or name it by its id.",
+        )
+    }
+
+    /// What criteria mean cannot be changed by this caller, which is the same as that there is none.
+    pub fn no_match() -> Self {
+        Self::new(Kind::NotFound, IssueCode::NotFound, "not found or out of reach", "Nothing here meets the criteria.")
+    }
+
+    /// The request goes against something that stands.
+    pub fn conflict(issue: Issue) -> Self {
+        Self { kind: Kind::Precondition, issues: vec![issue], reason: "conflict" }
+    }
+
     /// A dependency is away.
     pub fn unavailable(reason: &'static str) -> Self {
         Self::new(

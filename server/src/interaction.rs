@@ -1,7 +1,12 @@
 //! FHIR interactions, one file each: no HTTP, no SQL. Each takes the caller's exchange and returns what was asked
 //! for or a [`Failure`]; what the audit record needs is noted on the way.
 
+pub mod bundle;
+pub mod conditional_create;
+pub mod conditional_delete;
+pub mod conditional_update;
 pub mod create;
+mod criteria;
 pub mod delete;
 mod exchange;
 pub mod history_instance;
@@ -12,7 +17,11 @@ pub mod vread;
 
 pub use exchange::{Exchange, Note};
 
-use vitals_store::{StoreError, tenant::Denied};
+use vitals_store::{
+    StoreError,
+    rows::WriteRefused,
+    tenant::{Denied, TenantTx},
+};
 
 use crate::failure::Failure;
 
@@ -23,6 +32,8 @@ const TRIES: usize = 3;
 enum Stopped {
     Store(StoreError),
     Denied(Denied),
+    /// Decided against it.
+    Failed(Failure),
 }
 
 impl Stopped {
@@ -42,6 +53,21 @@ impl From<Denied> for Stopped {
     fn from(denied: Denied) -> Self {
         Self::Denied(denied)
     }
+}
+
+/// Ends a transaction whose work is decided: commits what was written, gives back the connection of what was not. After
+/// an error of the store nothing is known of the connection, and it is closed.
+async fn conclude<T>(
+    tx: TenantTx<'_>,
+    outcome: Result<Result<T, WriteRefused>, Stopped>,
+    wrote: impl FnOnce(&T) -> bool,
+) -> Result<Result<T, WriteRefused>, Stopped> {
+    match &outcome {
+        Ok(Ok(done)) if wrote(done) => tx.commit().await?,
+        Err(Stopped::Store(_)) => drop(tx),
+        _ => tx.rollback().await?,
+    }
+    outcome
 }
 
 /// The result of an interaction.

@@ -93,6 +93,7 @@ fn build() -> Value {
         "tags": [
             { "name": "Patient", "description": "https://hl7.org/fhir/R4/patient.html" },
             { "name": "Observation", "description": "https://hl7.org/fhir/R4/observation.html" },
+            { "name": "Bundle", "description": "https://hl7.org/fhir/R4/bundle.html" },
             { "name": "Discovery", "description": "What is offered, for anyone to read" },
             { "name": "Health", "description": "For probes" },
             { "name": "Operator", "description": "Tenants and migrations, on the operator's own listener" },

@@ -10,6 +10,7 @@ use std::{
 };
 
 use serde_json::json;
+use tokio::sync::Semaphore;
 use vitals_access::{clock::Clock, directory::Directory, tenant::TenantName, verifier::Verifier};
 use vitals_store::{
     control::poll::{DirectoryFeed, KeySource, Stale},
@@ -59,6 +60,8 @@ pub struct App {
     pub documents: Documents,
     /// Keeps the keys of outside issuers.
     pub keeper: JwksKeeper,
+    /// Lets so many large Bundles be read at once.
+    pub large_bundles: Semaphore,
     /// How many requests are at work.
     pub working: Arc<AtomicUsize>,
 }

@@ -94,9 +94,10 @@ fn unknown_to_it(code: Code, confined: bool) -> u16 {
     match code {
         Code::Read | Code::Vread | Code::HistoryInstance | Code::Delete => 404,
         Code::SearchType | Code::SearchTypePost => 200,
+        Code::ConditionalDelete => 204,
         Code::Create if confined => 403,
-        Code::Update if confined => 404,
-        Code::Create | Code::Update => 201,
+        Code::Update | Code::ConditionalUpdate if confined => 404,
+        Code::Create | Code::Update | Code::ConditionalUpdate => 201,
     }
 }
 
@@ -128,7 +129,8 @@ async fn the_base_of_another_tenant_is_forbidden_whether_it_exists_or_not() {
     let unknown = format!("{}/t/x{}/fhir", this.server.url, &this.name.as_str()[1..]);
     for operation in catalog::all() {
         let rows = Rows::plant(&this, operation.resource).await;
-        for token in [other.all(), other.token("patient/*.cruds").patient(&rows.standing).sign(), other.token("").sign()]
+        for token in
+            [other.all(), other.token("patient/*.cruds").patient(&rows.standing).sign(), other.token("").sign()]
         {
             let bases = [this.base(), unknown.clone()];
             let answer = indistinguishable(&rows, operation, &bases, Some(&token)).await;
@@ -157,9 +159,9 @@ async fn the_same_requests_succeed_with_the_tenants_own_token() {
             let answer = ask.send(&base, Some(&this.all())).await;
             let expected = match operation.code {
                 Code::Read | Code::Vread | Code::HistoryInstance => 200,
-                Code::SearchType | Code::SearchTypePost | Code::Update => 200,
+                Code::SearchType | Code::SearchTypePost | Code::Update | Code::ConditionalUpdate => 200,
                 Code::Create => 201,
-                Code::Delete => 204,
+                Code::Delete | Code::ConditionalDelete => 204,
             };
             assert_eq!(answer.status, expected, "{} at {base}: {}", operation.path, answer.body);
             if let Code::SearchType | Code::SearchTypePost = operation.code {
@@ -184,8 +186,11 @@ async fn searches_of_a_whole_type_find_rows_of_the_own_tenant_only() {
             let body = content(kind, &both, mark).to_string();
             tenant.put(&format!("{kind}/{both}"), &tenant.all(), &body).await.expect(201);
         }
-        let queries =
-            [kind.name().to_owned(), format!("{kind}?_id={},{own},{both}", theirs.standing), format!("{kind}?_count=1000")];
+        let queries = [
+            kind.name().to_owned(),
+            format!("{kind}?_id={},{own},{both}", theirs.standing),
+            format!("{kind}?_count=1000"),
+        ];
         for query in queries {
             let found = other.get(&query, &other.all()).await.expect(200);
             let mut ids = found.ids();

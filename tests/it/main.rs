@@ -3,6 +3,9 @@
 mod attacks_keys;
 mod attacks_tenant;
 mod attacks_token;
+mod bundle_batch;
+mod bundle_conditional;
+mod bundle_transaction;
 mod isolation;
 mod layers;
 mod scope_limits;

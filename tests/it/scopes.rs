@@ -49,7 +49,8 @@ impl Row {
             Letter::Delete => 'd',
             Letter::Search => 's',
         };
-        let part = text.split("; ").find(|part| part.split('=').next().is_some_and(|letters| letters.contains(sign)))?;
+        let part =
+            text.split("; ").find(|part| part.split('=').next().is_some_and(|letters| letters.contains(sign)))?;
         match part.split_once('=').expect("letters=labels").1 {
             "*" => Some(all.to_vec()),
             labels => Some(labels.split(' ').filter(|label| !label.is_empty()).collect()),
@@ -148,11 +149,18 @@ async fn judge(row: Row) {
     for operation in catalog::all() {
         let (kind, letter) = (operation.resource, operation.letter);
         let labels: &[&str] = if kind == ResourceType::Patient { &PATIENTS } else { &OBSERVATIONS };
-        let reach = row.reach(kind, letter);
+        // What takes two letters reaches what both of them reach.
+        let reach = match operation.also {
+            None => row.reach(kind, letter),
+            Some(also) => row
+                .reach(kind, letter)
+                .zip(row.reach(kind, also))
+                .map(|(one, other)| one.into_iter().filter(|label| other.contains(label)).collect()),
+        };
         let never = Uuid::new_v4().to_string();
         let unknown = match operation.code {
             // Would make it.
-            Code::Create | Code::Update => None,
+            Code::Create | Code::Update | Code::ConditionalUpdate => None,
             _ => Some(Ask::of(operation, &never, &Value::Null).send(&base, Some(&token)).await),
         };
         for label in labels {
@@ -166,13 +174,23 @@ async fn judge(row: Row) {
                 continue;
             };
             let reached = reach.contains(label);
+            let searches = |label: &&str| row.reach(kind, Letter::Search).is_some_and(|reach| reach.contains(label));
+            let updates = |label: &&str| row.reach(kind, Letter::Update).is_some_and(|reach| reach.contains(label));
             let expected = match (operation.code, reached) {
-                (Code::Read | Code::Vread | Code::HistoryInstance | Code::Update, true) => 200,
+                (Code::Read | Code::Vread | Code::HistoryInstance, true) => 200,
+                (Code::Update | Code::ConditionalUpdate, true) => 200,
                 (Code::SearchType | Code::SearchTypePost, _) => 200,
                 (Code::Create, true) => 201,
                 // A new Patient has an id of its own, which is in nobody's compartment.
                 (Code::Create, false) => 403,
                 (Code::Delete, true) => 204,
+                // Nothing that it may search: nothing to delete. What it may search and not delete is not there.
+                (Code::ConditionalDelete, true) => 204,
+                (Code::ConditionalDelete, false) if searches(label) => 404,
+                (Code::ConditionalDelete, false) => 204,
+                // What it may update and not search does not meet the criteria, and stands at the id all the same.
+                (Code::ConditionalUpdate, false) if updates(label) && !searches(label) => 412,
+                (Code::ConditionalUpdate, false) => 404,
                 (Code::Read | Code::Vread | Code::HistoryInstance | Code::Update | Code::Delete, false) => 404,
             };
             assert_eq!(answer.status, expected, "{what}");
@@ -181,7 +199,7 @@ async fn judge(row: Row) {
                     let found: Vec<String> = if reached { vec![id.clone()] } else { Vec::new() };
                     assert_eq!(answer.ids(), found, "{what}");
                 }
-                Code::Create | Code::Update if reached => {
+                Code::Create | Code::Update | Code::ConditionalUpdate if reached => {
                     let readable = row.reach(kind, Letter::Read).is_some_and(|reach| reach.contains(label));
                     assert_eq!(answer.body.is_empty(), !readable, "{what}");
                 }
@@ -189,8 +207,11 @@ async fn judge(row: Row) {
             }
             if let (false, Some(unknown)) = (reached, &unknown) {
                 let searched = matches!(operation.code, Code::SearchType | Code::SearchTypePost);
-                assert!(searched || unknown.status == 404, "{what}");
-                assert_eq!(answer.anonymous(id), unknown.anonymous(&never), "{what}");
+                let deletes = operation.code == Code::ConditionalDelete;
+                assert!(searched || deletes || unknown.status == 404, "{what}");
+                if !deletes || !searches(label) {
+                    assert_eq!(answer.anonymous(id), unknown.anonymous(&never), "{what}");
+                }
             }
         }
         if let (Code::SearchType, Some(reach)) = (operation.code, &reach) {
@@ -274,7 +295,11 @@ async fn limits_of_v2_scopes_reach_what_they_name() {
         row("system/Observation.rs?code=http://example.org/local|8867-4", "", "rs="),
         row("system/Observation.cruds?status=preliminary", "", "cruds=lab"),
         row("system/Observation.rs?category=vital-signs&status=preliminary", "", "rs="),
-        row("system/Observation.cruds?_security=http://terminology.hl7.org/CodeSystem/v3-Confidentiality|R", "", "cruds=lab"),
+        row(
+            "system/Observation.cruds?_security=http://terminology.hl7.org/CodeSystem/v3-Confidentiality|R",
+            "",
+            "cruds=lab",
+        ),
         row("system/Patient.ruds?_security=R", "ruds=p2", ""),
         // A Patient has no category: the limit lets none of them through.
         row("system/*.rs?category=vital-signs", "", "rs=hr1 hr2 hrd spo mix"),

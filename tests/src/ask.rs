@@ -37,6 +37,12 @@ impl Ask {
                 content["id"] = id.into();
                 (path, Some((FHIR, content.to_string())))
             }
+            Code::ConditionalUpdate => {
+                let mut content = content.clone();
+                content["id"] = id.into();
+                (format!("{path}?_id={id}"), Some((FHIR, content.to_string())))
+            }
+            Code::ConditionalDelete => (format!("{path}?_id={id}"), None),
         };
         Self { method: method(operation.method), path, body }
     }

@@ -16,6 +16,7 @@ pub mod samples;
 pub mod server;
 pub mod sql;
 pub mod tenant;
+pub mod trail;
 pub mod walls;
 
 pub use answer::Answer;

@@ -1,7 +1,7 @@
 //! The one table of FHIR interactions this server offers. The router, the access check, the CapabilityStatement,
 //! the OpenAPI document and the isolation and scope matrices of the tests are all made from it.
 
-use crate::{interaction::Letter, resource::ResourceType};
+use crate::{bundle::BundleKind, interaction::Letter, resource::ResourceType};
 
 /// How an interaction is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -47,6 +47,10 @@ pub enum Code {
     Update,
     /// `delete`
     Delete,
+    /// `update` of what meets some criteria.
+    ConditionalUpdate,
+    /// `delete` of what meets some criteria.
+    ConditionalDelete,
 }
 
 impl Code {
@@ -58,8 +62,8 @@ impl Code {
             Self::HistoryInstance => "history-instance",
             Self::SearchType | Self::SearchTypePost => "search-type",
             Self::Create => "create",
-            Self::Update => "update",
-            Self::Delete => "delete",
+            Self::Update | Self::ConditionalUpdate => "update",
+            Self::Delete | Self::ConditionalDelete => "delete",
         }
     }
 }
@@ -77,6 +81,8 @@ pub struct Operation {
     pub path: &'static str,
     /// The scope letter it needs.
     pub letter: Letter,
+    /// The letter it needs beside that one.
+    pub also: Option<Letter>,
     /// What it does, for the OpenAPI document.
     pub summary: &'static str,
 }
@@ -131,6 +137,7 @@ macro_rules! operations {
                 method: Method::Get,
                 path: concat!($type, "/:id"),
                 letter: Letter::Read,
+                also: None,
                 summary: concat!("Read the current version of one ", $type),
             },
             Operation {
@@ -139,6 +146,7 @@ macro_rules! operations {
                 method: Method::Get,
                 path: concat!($type, "/:id/_history/:vid"),
                 letter: Letter::Read,
+                also: None,
                 summary: concat!("Read one version of one ", $type),
             },
             Operation {
@@ -147,6 +155,7 @@ macro_rules! operations {
                 method: Method::Get,
                 path: concat!($type, "/:id/_history"),
                 letter: Letter::Read,
+                also: None,
                 summary: concat!("List the versions of one ", $type),
             },
             Operation {
@@ -155,6 +164,7 @@ macro_rules! operations {
                 method: Method::Get,
                 path: $type,
                 letter: Letter::Search,
+                also: None,
                 summary: concat!("Search ", $type),
             },
             Operation {
@@ -163,6 +173,7 @@ macro_rules! operations {
                 method: Method::Post,
                 path: concat!($type, "/_search"),
                 letter: Letter::Search,
+                also: None,
                 summary: concat!("Search ", $type, " with the parameters in a form"),
             },
             Operation {
@@ -171,6 +182,7 @@ macro_rules! operations {
                 method: Method::Post,
                 path: $type,
                 letter: Letter::Create,
+                also: None,
                 summary: concat!("Create a ", $type, " with a server-made id"),
             },
             Operation {
@@ -179,7 +191,26 @@ macro_rules! operations {
                 method: Method::Put,
                 path: concat!($type, "/:id"),
                 letter: Letter::Update,
+                also: None,
                 summary: concat!("Update one ", $type, ", or create it at a chosen id"),
+            },
+            Operation {
+                code: Code::ConditionalUpdate,
+                resource: ResourceType::$resource,
+                method: Method::Put,
+                path: $type,
+                letter: Letter::Update,
+                also: Some(Letter::Search),
+                summary: concat!("Update the one ", $type, " that meets the criteria, or create it"),
+            },
+            Operation {
+                code: Code::ConditionalDelete,
+                resource: ResourceType::$resource,
+                method: Method::Delete,
+                path: $type,
+                letter: Letter::Delete,
+                also: Some(Letter::Search),
+                summary: concat!("Delete the one ", $type, " that meets the criteria"),
             },
             Operation {
                 code: Code::Delete,
@@ -187,14 +218,15 @@ macro_rules! operations {
                 method: Method::Delete,
                 path: concat!($type, "/:id"),
                 letter: Letter::Delete,
+                also: None,
                 summary: concat!("Delete one ", $type),
             },
         ]
     };
 }
 
-const PATIENT: [Operation; 8] = operations!(Patient, "Patient");
-const OBSERVATION: [Operation; 8] = operations!(Observation, "Observation");
+const PATIENT: [Operation; 10] = operations!(Patient, "Patient");
+const OBSERVATION: [Operation; 10] = operations!(Observation, "Observation");
 
 /// The operations on a type.
 pub const fn operations(resource: ResourceType) -> &'static [Operation] {
@@ -203,6 +235,21 @@ pub const fn operations(resource: ResourceType) -> &'static [Operation] {
         ResourceType::Observation => &OBSERVATION,
     }
 }
+
+/// An interaction with a whole base, which its Bundle's type names.
+#[derive(Clone, Copy, Debug)]
+pub struct SystemOperation {
+    /// The code, as in `CapabilityStatement.rest.interaction.code`.
+    pub code: BundleKind,
+    /// What it does, for the CapabilityStatement and the OpenAPI document.
+    pub summary: &'static str,
+}
+
+/// The interactions with a whole base: each is a POST of a Bundle, and each entry needs what it would need alone.
+pub const SYSTEM: [SystemOperation; 2] = [
+    SystemOperation { code: BundleKind::Batch, summary: "Do many interactions at once, each for itself" },
+    SystemOperation { code: BundleKind::Transaction, summary: "Do many interactions at once, all or none" },
+];
 
 /// Every operation.
 pub fn all() -> impl Iterator<Item = &'static Operation> {
@@ -240,8 +287,14 @@ const PATIENT_PARAMETERS: [Parameter; 4] = [
     COUNT,
 ];
 
-const OBSERVATION_PARAMETERS: [Parameter; 8] = [
+const OBSERVATION_PARAMETERS: [Parameter; 9] = [
     ID,
+    parameter(
+        "identifier",
+        ParameterKind::Token,
+        "http://hl7.org/fhir/SearchParameter/clinical-identifier",
+        "An identifier: system|value, value or |value",
+    ),
     parameter(
         "patient",
         ParameterKind::Reference,

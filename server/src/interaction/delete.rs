@@ -10,7 +10,7 @@ use super::{Answer, Exchange, Stopped, TRIES};
 use crate::failure::Failure;
 
 /// Status of a delete in the trail.
-const NO_CONTENT: u16 = 204;
+pub(super) const NO_CONTENT: u16 = 204;
 
 /// Deletes the resource; deleting it again is no failure.
 pub async fn delete<R: Table>(cx: &mut Exchange<'_>, id: &Id<R>, if_match: Option<Version>) -> Answer<Deleted<R>> {

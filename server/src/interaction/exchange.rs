@@ -82,6 +82,7 @@ impl Exchange<'_> {
             }
             Ok(Err(refused)) => Ok(Err(refused)),
             Err(Stopped::Denied(denied)) => Err(denied.into()),
+            Err(Stopped::Failed(failure)) => Err(failure),
             Err(Stopped::Store(error)) => {
                 self.settling = self.boxed && matches!(error, StoreError::UnknownOutcome(_));
                 Err(error.into())
@@ -97,7 +98,16 @@ impl Exchange<'_> {
         self.note.patient = patient.map(str::to_owned);
         outbox_of(&mut self.record, &self.note, self.audit.writer(), status)
     }
+
+    /// The record of a Bundle whose writes are about to commit; its entries are filled in.
+    pub(super) fn outbox_of_bundle(&mut self) -> Outbox {
+        self.boxed = true;
+        outbox_of(&mut self.record, &self.note, self.audit.writer(), OK)
+    }
 }
+
+/// Status of a Bundle in the trail.
+const OK: u16 = 200;
 
 /// Fills a record with what a write did, as the text that travels with it.
 fn outbox_of(record: &mut AuditRecord, note: &Note, writer: i64, status: u16) -> Outbox {

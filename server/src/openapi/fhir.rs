@@ -2,7 +2,9 @@
 
 use serde_json::{Map, Value, json};
 use vitals_fhir::{
+    bundle::MOST_ENTRIES,
     catalog::{self, Code, Operation, ParameterKind},
+    interaction::Letter,
     resource::ResourceType,
 };
 
@@ -21,7 +23,52 @@ pub fn add(paths: &mut Map<String, Value>) {
             let value = describe(operation, base, prefix, place);
             add_operation(paths, &template(base, operation), operation.method.name(), value);
         }
+        add_operation(paths, base, "POST", describe_bundle(base, prefix, place));
     }
+}
+
+/// Batch and transaction: one address, and the Bundle's type says which.
+fn describe_bundle(base: &str, prefix: &str, place: &str) -> Value {
+    let kinds = catalog::SYSTEM.map(|row| format!("{}: {}.", row.code.code(), row.summary)).join(" ");
+    let mut names = Vec::new();
+    if base.contains("{tenant}") {
+        names.push("tenant");
+    }
+    names.extend(["preferReturn", "format"]);
+    let parameters: Vec<_> = names.into_iter().map(|name| reference("parameters", name)).collect();
+    let mut responses = found(
+        "200",
+        json!({
+            "description": "How each entry went, in the order they were sent; resources written are repeated under \
+                `Prefer: return=representation`",
+            "content": resource_content("Bundle"),
+        }),
+    );
+    for (status, name) in [
+        ("400", "BadRequest"),
+        ("401", "Unauthorized"),
+        ("403", "Forbidden"),
+        ("404", "NotFound"),
+        ("406", "NotAcceptable"),
+        ("410", "Gone"),
+        ("412", "PreconditionFailed"),
+        ("413", "TooLarge"),
+        ("415", "UnsupportedMediaType"),
+        ("422", "Unprocessable"),
+        ("503", "Unavailable"),
+    ] {
+        responses.insert(status.to_owned(), reference("responses", name));
+    }
+    json!({
+        "tags": ["Bundle"],
+        "operationId": if prefix.is_empty() { "postBundle".to_owned() } else { format!("{prefix}PostBundle") },
+        "summary": "Do what the entries of a batch or transaction ask for",
+        "description": format!("{place} {kinds} At most {} entries; each needs the scopes it would need alone.", MOST_ENTRIES),
+        "security": [{ "accessToken": [] }],
+        "parameters": parameters,
+        "requestBody": { "required": true, "content": resource_content("Bundle") },
+        "responses": responses,
+    })
 }
 
 fn template(base: &str, operation: &Operation) -> String {
@@ -29,7 +76,7 @@ fn template(base: &str, operation: &Operation) -> String {
 }
 
 fn describe(operation: &Operation, base: &str, prefix: &str, place: &str) -> Value {
-    let scopes = scopes::sufficient(operation.resource, operation.letter);
+    let scopes = scopes::sufficient(operation.resource, operation.letter, operation.also);
     let mut value = json!({
         "tags": [operation.resource.name()],
         "operationId": operation_id(operation, prefix),
@@ -40,7 +87,7 @@ fn describe(operation: &Operation, base: &str, prefix: &str, place: &str) -> Val
         "parameters": parameters(operation, base),
     });
     match operation.code {
-        Code::Create | Code::Update => {
+        Code::Create | Code::Update | Code::ConditionalUpdate => {
             value["requestBody"] = json!({ "required": true, "content": resource_content(operation.resource.name()) });
         }
         Code::SearchTypePost => {
@@ -68,6 +115,8 @@ fn operation_id(operation: &Operation, prefix: &str) -> String {
         Code::Create => "create",
         Code::Update => "update",
         Code::Delete => "delete",
+        Code::ConditionalUpdate => "updateMatching",
+        Code::ConditionalDelete => "deleteMatching",
     };
     if prefix.is_empty() {
         return format!("{verb}{}", operation.resource);
@@ -91,14 +140,17 @@ fn parameters(operation: &Operation, base: &str) -> Vec<Value> {
         Code::HistoryInstance => names.extend(["count", "page"]),
         Code::SearchType => names.extend(["page", "preferHandling"]),
         Code::SearchTypePost => names.push("preferHandling"),
-        Code::Create => names.push("preferReturn"),
-        Code::Update => names.extend(["ifMatch", "preferReturn"]),
-        Code::Delete => names.push("ifMatch"),
+        Code::Create => names.extend(["ifNoneExist", "preferReturn"]),
+        Code::Update | Code::ConditionalUpdate => names.extend(["ifMatch", "preferReturn"]),
+        Code::Delete | Code::ConditionalDelete => names.push("ifMatch"),
         Code::Read | Code::Vread => {}
     }
     let mut parameters: Vec<_> = names.into_iter().map(|name| reference("parameters", name)).collect();
-    if operation.code == Code::SearchType {
-        parameters.extend(catalog::parameters(operation.resource).iter().map(|parameter| {
+    let conditional = operation.also == Some(Letter::Search);
+    if operation.code == Code::SearchType || conditional {
+        let known = catalog::parameters(operation.resource).iter();
+        let known = known.filter(|parameter| !conditional || parameter.kind != ParameterKind::Result);
+        parameters.extend(known.map(|parameter| {
             json!({
                 "name": parameter.name,
                 "in": "query",
@@ -156,8 +208,12 @@ fn responses(operation: &Operation) -> Value {
         Code::SearchTypePost => {
             (found("200", list("A page of what was found")), &[("400", "BadRequest"), ("415", "UnsupportedMediaType")])
         }
-        Code::Create => (found("201", created()), &[("400", "BadRequest")]),
-        Code::Update => {
+        Code::Create => {
+            let mut both = found("201", created());
+            both.insert("200".to_owned(), one("What met `If-None-Exist`; nothing was created"));
+            (both, &[("400", "BadRequest"), ("412", "PreconditionFailed")])
+        }
+        Code::Update | Code::ConditionalUpdate => {
             let mut both = found("200", one("Updated; `Prefer: return` decides what comes back"));
             both.insert("201".to_owned(), created());
             (both, &[("400", "BadRequest"), ("404", "NotFound"), ("412", "PreconditionFailed")])
@@ -166,8 +222,12 @@ fn responses(operation: &Operation) -> Value {
             found("204", json!({ "description": "Deleted, now or before" })),
             &[("404", "NotFound"), ("412", "PreconditionFailed")],
         ),
+        Code::ConditionalDelete => (
+            found("204", json!({ "description": "Nothing meets the criteria, now or before" })),
+            &[("400", "BadRequest"), ("404", "NotFound"), ("412", "PreconditionFailed")],
+        ),
     };
-    let has_body = matches!(operation.code, Code::Create | Code::Update);
+    let has_body = matches!(operation.code, Code::Create | Code::Update | Code::ConditionalUpdate);
     let always = [("401", "Unauthorized"), ("403", "Forbidden"), ("406", "NotAcceptable"), ("503", "Unavailable")];
     for (status, name) in more.iter().chain(if has_body { writes } else { &[] }).chain(&always) {
         responses.insert((*status).to_owned(), reference("responses", name));

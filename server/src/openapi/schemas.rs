@@ -50,6 +50,7 @@ fn parameters() -> Value {
         "page": other("_page", "query", "A page, as in the `next` link of the page before; nothing else may stand beside it", text()),
         "format": other("_format", "query", "The representation, instead of `Accept`", json!({ "type": "string", "enum": ["json", "xml"] })),
         "ifMatch": other("If-Match", "header", "The version that must be current, as `W/\"n\"`", text()),
+        "ifNoneExist": other("If-None-Exist", "header", "Search parameters: nothing is created where a resource meets them", text()),
         "preferReturn": other("Prefer", "header", "What a write answers", json!({
             "type": "string", "enum": ["return=representation", "return=minimal", "return=OperationOutcome"],
         })),
@@ -80,8 +81,8 @@ fn responses() -> Value {
         "NotFound": outcome("Absent, or out of the caller's reach"),
         "NotAcceptable": outcome("No representation that is acceptable"),
         "Gone": outcome("Deleted"),
-        "PreconditionFailed": outcome("Another version is current"),
-        "TooLarge": outcome("Over 5 MB"),
+        "PreconditionFailed": outcome("Another version is current, or several resources meet the criteria"),
+        "TooLarge": outcome("Over 5 MB; a Bundle: over 50 MB or 5,000 entries"),
         "UnsupportedMediaType": outcome("Neither FHIR JSON nor FHIR XML"),
         "Unprocessable": outcome("A required element is missing, or a rule is broken"),
         "Unavailable": with(outcome("A dependency is away; try again"), "Retry-After"),
@@ -111,7 +112,7 @@ fn schemas() -> Value {
             ],
         ),
     );
-    put("BundleEntry", object(&[("fullUrl", text()), ("resource", json!({ "oneOf": entry_types() }))], &[]));
+    put("BundleEntry", bundle_entry());
     put("OperationOutcome", resource("OperationOutcome", &[("issue", list(&reference("schemas", "Issue")))]));
     put(
         "Issue",
@@ -191,6 +192,42 @@ fn schemas() -> Value {
         ),
     );
     Value::Object(schemas)
+}
+
+fn bundle_entry() -> Value {
+    let text = || json!({ "type": "string" });
+    object(
+        &[
+            ("fullUrl", text()),
+            ("resource", json!({ "oneOf": entry_types() })),
+            (
+                "request",
+                object(
+                    &[
+                        ("method", json!({ "type": "string", "enum": ["GET", "POST", "PUT", "DELETE"] })),
+                        ("url", text()),
+                        ("ifMatch", text()),
+                        ("ifNoneExist", text()),
+                    ],
+                    &["method", "url"],
+                ),
+            ),
+            (
+                "response",
+                object(
+                    &[
+                        ("status", text()),
+                        ("location", text()),
+                        ("etag", text()),
+                        ("lastModified", text()),
+                        ("outcome", reference("schemas", "OperationOutcome")),
+                    ],
+                    &["status"],
+                ),
+            ),
+        ],
+        &[],
+    )
 }
 
 fn resource(name: &str, properties: &[(&str, Value)]) -> Value {

@@ -10,7 +10,7 @@ use vitals_fhir::{
     interaction::Letter,
     outcome::{Issue, IssueCode},
     resource::{Id, Observation, Patient, Resource, ResourceType, Version},
-    search::{self, Query},
+    search::{self, Criteria, Query},
 };
 use vitals_store::rows::{Deleted, Table, Versioned};
 
@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     failure::{Failure, Kind},
-    interaction::{self, Exchange},
+    interaction::{self, Exchange, conditional_create::Ensured},
     state::App,
 };
 
@@ -42,12 +42,15 @@ pub struct Asked<'p> {
 /// The operation that a method asks for at an address.
 pub fn asked<'p>(address: &Fhir<'p>, method: &poem::http::Method) -> Result<Asked<'p>, Failure> {
     let (kind, id, version, here): (_, &'p str, &'p str, &[Code]) = match *address {
-        Fhir::Type(kind) => (kind, "", "", &[Code::SearchType, Code::Create]),
+        Fhir::Type(kind) => {
+            (kind, "", "", &[Code::SearchType, Code::Create, Code::ConditionalUpdate, Code::ConditionalDelete])
+        }
         Fhir::TypeSearch(kind) => (kind, "", "", &[Code::SearchTypePost]),
         Fhir::Instance(kind, id) => (kind, id, "", &[Code::Read, Code::Update, Code::Delete]),
         Fhir::InstanceHistory(kind, id) => (kind, id, "", &[Code::HistoryInstance]),
         Fhir::InstanceVersion(kind, id, version) => (kind, id, version, &[Code::Vread]),
-        Fhir::System | Fhir::NotOffered => return Err(not_offered("")),
+        Fhir::System => return Err(not_offered("POST")),
+        Fhir::NotOffered => return Err(not_offered("")),
         Fhir::Metadata | Fhir::SmartConfiguration => return Err(not_offered("GET, HEAD")),
         Fhir::Nothing => return Err(nothing()),
     };
@@ -61,14 +64,15 @@ pub fn asked<'p>(address: &Fhir<'p>, method: &poem::http::Method) -> Result<Aske
 
 const fn allow(here: &[Code]) -> &'static str {
     match here {
-        [Code::SearchType, ..] => "GET, HEAD, POST",
+        [Code::SearchType, ..] => "GET, HEAD, POST, PUT, DELETE",
         [Code::SearchTypePost] => "POST",
         [Code::Read, ..] => "GET, HEAD, PUT, DELETE",
         _ => "GET, HEAD",
     }
 }
 
-fn not_offered(allow: &'static str) -> Failure {
+/// What is not offered, where these methods are.
+pub fn not_offered(allow: &'static str) -> Failure {
     Failure::new(
         Kind::NotOffered(allow),
         IssueCode::NotSupported,
@@ -88,10 +92,14 @@ fn nothing() -> Failure {
 
 /// Refuses a caller whose scopes cover nothing of what is asked, before the body is read.
 pub fn demand(access: &Access, operation: &Operation) -> Result<(), Failure> {
-    match access.reach(operation.resource, operation.letter) {
-        Visible::Nothing => {
-            Err(vitals_store::tenant::Denied { resource: operation.resource, letter: operation.letter }.into())
-        }
+    let mut letters = std::iter::once(operation.letter).chain(operation.also);
+    letters.try_for_each(|letter| demand_letter(access, operation.resource, letter))
+}
+
+/// Refuses a caller whose scopes do not have a letter on a type.
+pub fn demand_letter(access: &Access, resource: ResourceType, letter: Letter) -> Result<(), Failure> {
+    match access.reach(resource, letter) {
+        Visible::Nothing => Err(vitals_store::tenant::Denied { resource, letter }.into()),
         _ => Ok(()),
     }
 }
@@ -111,12 +119,13 @@ pub struct Request<'r> {
 }
 
 impl Request<'_> {
-    fn base_url(&self) -> String {
+    /// The URL of the base that was asked.
+    pub fn base_url(&self) -> String {
         format!("{}{}", self.app.public_url, self.base.path())
     }
 
     /// The bases under which an absolute reference is one to this tenant.
-    fn bases(&self, access: &Access) -> [String; 2] {
+    pub fn bases(&self, access: &Access) -> [String; 2] {
         let public = &self.app.public_url;
         [format!("{public}/t/{}/fhir", access.tenant().name), format!("{public}/fhir")]
     }
@@ -163,11 +172,16 @@ async fn run_on<R: Table>(
         }
         Code::Create => create::<R>(cx, request).await,
         Code::Update => update::<R>(cx, request, asked.id).await,
-        Code::Delete => {
-            let id = id::<R>(asked.id)?;
+        Code::ConditionalUpdate => conditional_update::<R>(cx, request).await,
+        Code::Delete | Code::ConditionalDelete => {
             request.incoming.refuse_conditions(&["if-none-match", "if-unmodified-since"])?;
             let if_match = request.incoming.if_match()?;
-            let deleted = interaction::delete::delete(cx, &id, if_match).await?;
+            let deleted = if asked.operation.code == Code::Delete {
+                interaction::delete::delete(cx, &id::<R>(asked.id)?, if_match).await?
+            } else {
+                let criteria = criteria::<R>(cx, request)?;
+                interaction::conditional_delete::conditional_delete(cx, &criteria, if_match).await?
+            };
             let mut response = respond::empty(StatusCode::NO_CONTENT);
             if let Deleted::Now { version, .. } = deleted {
                 respond::etag(&mut response, version.number());
@@ -206,10 +220,41 @@ fn resource<R: Resource>(status: StatusCode, request: &Request<'_>, found: Versi
 }
 
 async fn create<R: Table>(cx: &mut Exchange<'_>, request: &mut Request<'_>) -> Result<Response, Failure> {
-    request.incoming.refuse_conditions(&["if-none-exist", "if-match", "if-none-match"])?;
+    request.incoming.refuse_conditions(&["if-match", "if-none-match"])?;
+    let bases = request.bases(cx.access);
+    let criteria = match request.incoming.if_none_exist()? {
+        None => None,
+        Some(text) => {
+            demand_letter(cx.access, R::TYPE, Letter::Search)?;
+            let criteria = Criteria::<R>::read(text, &bases.each_ref().map(String::as_str));
+            Some(criteria.map_err(|issue| Failure::malformed(issue.at("http.if-none-exist")))?)
+        }
+    };
     let body = read_body::<R>(cx, request).await?;
-    let created = interaction::create::create(cx, &body).await?;
-    Ok(written(cx.access, request, StatusCode::CREATED, created, &body))
+    let Some(criteria) = criteria else {
+        let created = interaction::create::create(cx, &body).await?;
+        return Ok(written(cx.access, request, StatusCode::CREATED, created, &body));
+    };
+    match interaction::conditional_create::conditional_create(cx, &criteria, &body).await? {
+        Ensured::Created(created) => Ok(written(cx.access, request, StatusCode::CREATED, created, &body)),
+        Ensured::Found { resource, readable } => Ok(answered(request, StatusCode::OK, resource, readable)),
+    }
+}
+
+/// The criteria in the address of a conditional request.
+fn criteria<R: Resource>(cx: &Exchange<'_>, request: &Request<'_>) -> Result<Criteria<R>, Failure> {
+    let bases = request.bases(cx.access);
+    Criteria::parse(&request.query, &bases.each_ref().map(String::as_str)).map_err(Failure::malformed)
+}
+
+async fn conditional_update<R: Table>(cx: &mut Exchange<'_>, request: &mut Request<'_>) -> Result<Response, Failure> {
+    request.incoming.refuse_conditions(&["if-none-match", "if-unmodified-since"])?;
+    let if_match = request.incoming.if_match()?;
+    let criteria = criteria::<R>(cx, request)?;
+    let body = read_body::<R>(cx, request).await?;
+    let updated = interaction::conditional_update::conditional_update(cx, &criteria, &body, if_match).await?;
+    let status = if updated.created { StatusCode::CREATED } else { StatusCode::OK };
+    Ok(written(cx.access, request, status, updated.resource, &body))
 }
 
 async fn update<R: Table>(cx: &mut Exchange<'_>, request: &mut Request<'_>, raw: &str) -> Result<Response, Failure> {
@@ -248,24 +293,34 @@ fn written<R: Table>(
     body: &Body<R>,
 ) -> Response {
     let may_read = access.reach(R::TYPE, Letter::Read).admits(&R::columns(&resource.id, body.index()));
+    answered(request, status, resource, may_read)
+}
+
+/// The answer to a write, or to what made it needless.
+fn answered<R: Table>(request: &Request<'_>, status: StatusCode, resource: Versioned<R>, may_read: bool) -> Response {
     let wanted = negotiate::prefer(&request.incoming.headers).answer;
     let location = (status == StatusCode::CREATED)
         .then(|| format!("{}/{}/{}/_history/{}", request.base_url(), R::TYPE, resource.id, resource.version));
     let (version, last_updated) = (resource.version.number(), resource.last_updated);
     let mut response = match wanted.unwrap_or(Return::Representation) {
         Return::Representation if may_read => respond::fhir(status, request.format, resource.body),
-        Return::Outcome => {
-            let text = if status == StatusCode::CREATED { "Created." } else { "Updated." };
-            let issue = Issue {
-                severity: vitals_fhir::outcome::Severity::Information,
-                ..Issue::error(IssueCode::Informational, text)
-            };
-            respond::fhir(status, request.format, vitals_fhir::outcome::to_json(&[issue]))
-        }
+        Return::Outcome => respond::fhir(status, request.format, done(status)),
         Return::Minimal | Return::Representation => respond::empty(status),
     };
     respond::versioned(&mut response, version, last_updated, location.as_deref());
     response
+}
+
+/// The OperationOutcome of a write that was done.
+pub fn done(status: StatusCode) -> String {
+    let text = match status {
+        StatusCode::CREATED => "Created.",
+        StatusCode::NO_CONTENT => "Deleted.",
+        _ => "Done: this is what stands.",
+    };
+    let issue =
+        Issue { severity: vitals_fhir::outcome::Severity::Information, ..Issue::error(IssueCode::Informational, text) };
+    vitals_fhir::outcome::to_json(&[issue])
 }
 
 async fn search<R: Table>(
@@ -357,6 +412,6 @@ fn history_count<R: Resource>(pairs: &[(String, String)], strict: bool) -> Resul
 }
 
 /// The address of a list with its parameters.
-fn address(base: &str, list: &str, pairs: &[(String, String)]) -> String {
+pub fn address(base: &str, list: &str, pairs: &[(String, String)]) -> String {
     if pairs.is_empty() { format!("{base}/{list}") } else { format!("{base}/{list}?{}", search::form_text(pairs)) }
 }

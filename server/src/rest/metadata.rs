@@ -28,6 +28,7 @@ pub fn capability_statement(base_url: &str, endpoints: &AuthEndpoints, date: &st
             "mode": "server",
             "security": security(endpoints),
             "resource": ResourceType::ALL.map(resource),
+            "interaction": catalog::SYSTEM.map(|row| json!({ "code": row.code.code(), "documentation": row.summary })),
         }],
     })
     .to_string()
@@ -89,10 +90,10 @@ fn resource(kind: ResourceType) -> Value {
         "versioning": if offers(Code::Vread) { "versioned" } else { "no-version" },
         "readHistory": offers(Code::Vread),
         "updateCreate": offers(Code::Update),
-        "conditionalCreate": false,
+        "conditionalCreate": offers(Code::Create),
         "conditionalRead": "not-supported",
-        "conditionalUpdate": false,
-        "conditionalDelete": "not-supported",
+        "conditionalUpdate": offers(Code::ConditionalUpdate),
+        "conditionalDelete": if offers(Code::ConditionalDelete) { "single" } else { "not-supported" },
         "searchParam": parameters,
     })
 }
@@ -119,7 +120,12 @@ mod tests {
     fn the_statement_lists_the_catalog_and_nothing_else() {
         let found: Value = serde_json::from_str(&statement(&AuthEndpoints::default())).unwrap();
         assert!(found["rest"][0]["security"].get("extension").is_none());
+        assert_eq!(found["rest"][0]["interaction"][0]["code"], "batch");
+        assert_eq!(found["rest"][0]["interaction"][1]["code"], "transaction");
         let resources = found["rest"][0]["resource"].as_array().unwrap();
+        assert_eq!(resources[0]["conditionalCreate"], true);
+        assert_eq!(resources[0]["conditionalUpdate"], true);
+        assert_eq!(resources[0]["conditionalDelete"], "single");
         assert_eq!(resources.len(), ResourceType::ALL.len());
         let texts = |place: usize, list: &str, name: &str| -> Vec<String> {
             let items = resources[place][list].as_array().unwrap();
@@ -131,6 +137,9 @@ mod tests {
             texts(1, "interaction", "code"),
             ["read", "vread", "history-instance", "search-type", "create", "update", "delete"]
         );
-        assert_eq!(texts(1, "searchParam", "name"), ["_id", "patient", "subject", "code", "category", "date"]);
+        assert_eq!(
+            texts(1, "searchParam", "name"),
+            ["_id", "identifier", "patient", "subject", "code", "category", "date"]
+        );
     }
 }

@@ -8,6 +8,7 @@ use poem::{
 };
 use vitals_access::{access::Access, refusal::Refusal, tenant::TenantName};
 use vitals_fhir::{
+    catalog,
     outcome::{Issue, IssueCode},
     search,
 };
@@ -22,7 +23,7 @@ use super::{
     request::{Incoming, MAX_ADDRESS},
     respond,
     router::{self, Address, Fhir, FhirBase},
-    trail,
+    system, trail,
 };
 use crate::{
     failure::{Failure, Kind},
@@ -171,6 +172,7 @@ fn jwks(app: &App, base: &FhirBase, _: Format) -> Response {
 /// A FHIR endpoint: everything behind it needs a verified caller, and leaves an audit record.
 async fn endpoint(app: &Arc<App>, mut incoming: Incoming, base: &FhirBase, address: &Fhir<'_>) -> Labelled {
     let method = incoming.method.clone();
+    let is_bundle = *address == Fhir::System && method == Method::POST;
     let asked = fhir::asked(address, &method);
     let operation = asked.as_ref().ok().map(|asked| asked.operation);
     let mut record = trail::begin(app, &incoming, base);
@@ -198,7 +200,7 @@ async fn endpoint(app: &Arc<App>, mut incoming: Incoming, base: &FhirBase, addre
         let query = pairs.map_err(Failure::malformed)?;
         let wanted = query.iter().find(|(name, _)| name == "_format").map(|(_, value)| value.as_str());
         format = negotiate::answer_format(&incoming.headers, wanted)?;
-        let asked = asked?;
+        let asked = if is_bundle { None } else { Some(asked?) };
         let mut request = fhir::Request { app, incoming: take(&mut incoming), base, query, format };
         let mut cx = Exchange {
             access: &access,
@@ -210,19 +212,26 @@ async fn endpoint(app: &Arc<App>, mut incoming: Incoming, base: &FhirBase, addre
             settling: false,
             boxed: false,
         };
-        let answered = fhir::run(&mut cx, &mut request, asked).await;
+        let answered = match asked {
+            Some(asked) => fhir::run(&mut cx, &mut request, asked).await,
+            None => system::run(&mut cx, &mut request).await,
+        };
         cx.note.fill(&mut cx.record);
         settling = cx.settling.then(|| access.tenant().role.clone());
         record = cx.record;
         answered
     }
     .await;
+    let interaction = catalog::SYSTEM.iter().map(|row| row.code.code()).find(|code| *code == record.action);
     trail::ended(&mut record, outcome.as_ref().map(|response| response.status().as_u16()));
     let left = trail::leave(app, record, settling.as_ref()).await;
     let response = match (left, outcome) {
         (Ok(()), Ok(response)) => response,
         (Ok(()), Err(failure)) | (Err(failure), _) => respond::failure(&failure, format),
     };
+    if is_bundle {
+        return Labelled { response, route: Some("/t/{tenant}/fhir"), interaction };
+    }
     Labelled {
         response,
         route: operation.map(router::route),

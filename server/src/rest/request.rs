@@ -56,7 +56,8 @@ impl Incoming {
         }
         let body = std::mem::replace(&mut self.body, Body::empty());
         match tokio::time::timeout(BODY_TIME, body.into_bytes_limit(limit)).await {
-            Ok(Ok(bytes)) => Ok(bytes.to_vec()),
+            // The buffer as it is, where nobody else holds it.
+            Ok(Ok(bytes)) => Ok(bytes.into()),
             Ok(Err(poem::error::ReadBodyError::PayloadTooLarge)) => Err(too_large()),
             Ok(Err(_)) => Err(Failure::new(
                 Kind::Malformed,
@@ -75,8 +76,14 @@ impl Incoming {
 
     /// Reads the body as the JSON of a resource, from whichever representation it came in.
     pub async fn read_resource(&mut self) -> Result<Vec<u8>, Failure> {
+        self.read_json(MAX_BODY).await
+    }
+
+    /// Reads the body as JSON of at most `limit` bytes; XML, which takes more room as it is read, only as far as a
+    /// single resource may go.
+    pub async fn read_json(&mut self, limit: usize) -> Result<Vec<u8>, Failure> {
         let format = negotiate::body_format(&self.headers)?;
-        let bytes = self.read_body(MAX_BODY).await?;
+        let bytes = self.read_body(if format == Format::Json { limit } else { limit.min(MAX_BODY) }).await?;
         match format {
             Format::Json => Ok(bytes),
             Format::Xml => {
@@ -93,17 +100,27 @@ impl Incoming {
     pub fn if_match(&self) -> Result<Option<Version>, Failure> {
         let mut values = self.headers.get_all(header::IF_MATCH).iter();
         let Some(value) = values.next() else { return Ok(None) };
-        let version = value.to_str().ok().filter(|_| values.next().is_none()).and_then(|text| {
-            let text = text.trim();
-            Version::parse(text.strip_prefix("W/").unwrap_or(text).strip_prefix('"')?.strip_suffix('"')?)
-        });
-        match version {
-            Some(version) => Ok(Some(version)),
+        let version = value.to_str().ok().filter(|_| values.next().is_none()).and_then(entity_tag);
+        version.map(Some).ok_or_else(no_entity_tag)
+    }
+
+    /// The criteria in `If-None-Exist`.
+    pub fn if_none_exist(&self) -> Result<Option<&str>, Failure> {
+        let mut values = self.headers.get_all("if-none-exist").iter();
+        let Some(value) = values.next() else { return Ok(None) };
+        match value.to_str().ok().filter(|_| values.next().is_none()) {
+            Some(text) => Ok(Some(text)),
             None => Err(Failure::malformed(
-                Issue::error(IssueCode::Value, "If-Match holds one version, as the ETag of an answer: W/\"3\".")
-                    .at("http.if-match"),
+                Issue::error(IssueCode::Value, "If-None-Exist holds the parameters of one search.")
+                    .at("http.if-none-exist"),
             )),
         }
+    }
+
+    /// Whether the body is, or may be, larger than this.
+    pub fn may_exceed(&self, bytes: usize) -> bool {
+        let announced = self.headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+        announced.is_none_or(|length: usize| length > bytes)
     }
 
     /// Refuses what would be passed over silently: conditions on requests that do not look at them yet.
@@ -116,4 +133,18 @@ impl Incoming {
             )),
         }
     }
+}
+
+/// The version that an entity tag names (`W/"3"`).
+pub fn entity_tag(text: &str) -> Option<Version> {
+    let text = text.trim();
+    Version::parse(text.strip_prefix("W/").unwrap_or(text).strip_prefix('"')?.strip_suffix('"')?)
+}
+
+/// The failure of what should be one.
+pub fn no_entity_tag() -> Failure {
+    Failure::malformed(
+        Issue::error(IssueCode::Value, "If-Match holds one version, as the ETag of an answer: W/\"3\".")
+            .at("http.if-match"),
+    )
 }

@@ -60,7 +60,7 @@ impl FhirBase {
 /// What is asked for below a FHIR base.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fhir<'p> {
-    /// The base itself (batches, transactions, system search: not offered yet).
+    /// The base itself: batches and transactions.
     System,
     /// `metadata`
     Metadata,
@@ -119,7 +119,8 @@ fn below<'p>(path: &'p str, base: &str) -> Option<&'p str> {
     }
 }
 
-fn fhir(path: &str) -> Fhir<'_> {
+/// Reads what follows a base and its slash.
+pub fn fhir(path: &str) -> Fhir<'_> {
     let parts: Vec<&str> = path.split('/').collect();
     match parts.as_slice() {
         [""] => Fhir::System,

@@ -20,7 +20,7 @@ use vitals_fhir::resource::{Id, Resource, Version};
 pub use delete::Deleted;
 pub use history::{History, HistoryEntry};
 pub use load::{Bulk, Load, Loaded};
-pub use many::{Placed, Put};
+pub use many::{Expected, Placed, Put};
 pub use read::Missing;
 pub use search::{Found, Page, Position};
 pub use table::Table;

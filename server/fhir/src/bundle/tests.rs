@@ -34,7 +34,11 @@ fn references_to_entries_are_rewritten_and_nothing_else() {
     let elsewhere = "https://b.test/r4/Patient/1";
     // Full URL of the patient, what the resource says of it, and what is stored.
     let cases = [
-        (urn, format!(r#"{{"subject" : {{"reference":  "{urn}" }}}}"#), r#"{"subject" : {"reference":  "Patient/new" }}"#),
+        (
+            urn,
+            format!(r#"{{"subject" : {{"reference":  "{urn}" }}}}"#),
+            r#"{"subject" : {"reference":  "Patient/new" }}"#,
+        ),
         (urn, format!(r#"{{"a":[{{"b":{{"reference":"{urn}"}}}}]}}"#), r#"{"a":[{"b":{"reference":"Patient/new"}}]}"#),
         (urn, format!(r#"{{"reference":"{}"}}"#, urn.replace("urn", "\\u0075rn")), r#"{"reference":"Patient/new"}"#),
         (urn, format!(r#"{{"valueUri":"{urn}"}}"#), r#"{"valueUri":"Patient/new"}"#),
@@ -45,9 +49,7 @@ fn references_to_entries_are_rewritten_and_nothing_else() {
         (
             urn,
             format!(r#"{{"text":{{"div":"<div>{urn}<a href=\"{urn}\">x</a><img src='{urn}'/></div>"}}}}"#),
-            &format!(
-                r#"{{"text":{{"div":"<div>{urn}<a href=\"Patient/new\">x</a><img src='Patient/new'/></div>"}}}}"#
-            ),
+            &format!(r#"{{"text":{{"div":"<div>{urn}<a href=\"Patient/new\">x</a><img src='Patient/new'/></div>"}}}}"#),
         ),
         (own, r#"{"reference":"Patient/1"}"#.to_owned(), r#"{"reference":"Patient/new"}"#),
         (own, r#"{"reference":"https://a.test/fhir/Patient/1"}"#.to_owned(), r#"{"reference":"Patient/new"}"#),
@@ -117,7 +119,11 @@ fn what_is_no_batch_or_transaction_is_refused() {
         (r#"{"resourceType":"Patient"}"#.to_owned(), IssueCode::Structure, "Bundle"),
         (r#"{"resourceType":"Bundle"}"#.to_owned(), IssueCode::Required, "Bundle.type"),
         (r#"{"resourceType":"Bundle","type":"searchset"}"#.to_owned(), IssueCode::Invalid, "Bundle.type"),
-        (r#"{"resourceType":"Bundle","type":"batch","type":"transaction"}"#.to_owned(), IssueCode::Structure, "Bundle.type"),
+        (
+            r#"{"resourceType":"Bundle","type":"batch","type":"transaction"}"#.to_owned(),
+            IssueCode::Structure,
+            "Bundle.type",
+        ),
         (r#"{"resourceType":"Bundle","type":"batch","entry":{}}"#.to_owned(), IssueCode::Structure, "Bundle.entry"),
         (entry("{}"), IssueCode::Structure, "Bundle.entry[0]"),
         (entry(r#"{"resource":[]}"#), IssueCode::Structure, "Bundle.entry[0].resource"),

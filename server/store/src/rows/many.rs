@@ -24,8 +24,19 @@ const AT_ONCE: usize = 1_000;
 pub struct Put<'l, R: vitals_fhir::resource::Resource> {
     /// The id and the content.
     pub load: &'l Load<R>,
-    /// The version that must be current.
-    pub if_match: Option<Version>,
+    /// What must stand at the id.
+    pub expected: Expected,
+}
+
+/// What must stand at an id for a write to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// Whatever does, or nothing.
+    Anything,
+    /// This version.
+    Version(Version),
+    /// Nothing.
+    Nothing,
 }
 
 /// Where a write put a resource.
@@ -83,9 +94,15 @@ impl<R: Bulk> Rows<'_, R, Update> {
         let standing = self.lock_many(puts.iter().map(|put| &put.load.id)).await?;
         let mut answers = Vec::with_capacity(puts.len());
         let mut fresh = Vec::new();
-        for Put { load, if_match } in puts {
+        for Put { load, expected } in puts {
             let stands = standing.get(load.id.as_str()).unwrap_or(&Locked::Never);
-            let turn = self.judge(stands, &load.id, load.body.index(), *if_match, now);
+            let if_match = if let Expected::Version(version) = expected { Some(*version) } else { None };
+            let turn = match (self.judge(stands, &load.id, load.body.index(), if_match, now), stands) {
+                (Ok(_), Locked::Current { version, .. }) if *expected == Expected::Nothing => {
+                    Err(WriteRefused::VersionDiffers { current: *version })
+                }
+                (turn, _) => turn,
+            };
             if let Ok(turn) = &turn {
                 if matches!(stands, Locked::Never) {
                     fresh.push(*load);

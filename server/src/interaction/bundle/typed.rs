@@ -1,0 +1,133 @@
+//! Values of one resource type among those of others, as the entries of a Bundle bring them.
+
+use vitals_fhir::{
+    outcome::Issue,
+    resource::{Observation, Patient},
+    search::{Criteria, Query},
+};
+use vitals_store::rows::{Bulk, Load, Page};
+
+/// A resource type whose resources may stand in a Bundle.
+pub trait Bundled: Bulk {
+    /// As content of an entry.
+    fn content(load: Load<Self>) -> Content;
+    /// The content, if it is of this type.
+    fn load(content: &Content) -> Option<&Load<Self>>;
+    /// The criteria, if they are of this type.
+    fn criteria(condition: &Condition) -> Option<&Criteria<Self>>;
+    /// As the condition of an entry.
+    fn condition(criteria: Criteria<Self>) -> Condition;
+    /// As the search of an entry.
+    fn search(query: Query<Self>) -> Search;
+    /// The search, if it is of this type.
+    fn query(search: &Search) -> Option<&Query<Self>>;
+    /// As the answer to a search.
+    fn listed(listing: Listing<Self>) -> Listed;
+}
+
+/// A page that a search found, and the search.
+#[derive(Debug)]
+pub struct Listing<R: Bulk> {
+    /// The parameters that were understood.
+    pub applied: Vec<(String, String)>,
+    /// Warnings about those that were not.
+    pub ignored: Vec<Issue>,
+    /// Entries that a page may have.
+    pub count: u32,
+    /// What was found.
+    pub page: Page<R>,
+}
+
+macro_rules! typed {
+    ($($(#[$doc:meta])* $name:ident of $content:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub enum $name {
+            /// Of Patient.
+            Patient($content<Patient>),
+            /// Of Observation.
+            Observation($content<Observation>),
+        }
+    )*};
+}
+
+typed! {
+    /// A resource that an entry writes.
+    Content of Load;
+    /// What an entry hangs on.
+    Condition of Criteria;
+    /// What an entry searches for.
+    Search of Query;
+    /// What an entry's search found.
+    Listed of Listing;
+}
+
+impl Condition {
+    /// The key of the criteria.
+    pub const fn key(&self) -> u64 {
+        match self {
+            Self::Patient(criteria) => criteria.key(),
+            Self::Observation(criteria) => criteria.key(),
+        }
+    }
+}
+
+impl Bundled for Patient {
+    fn content(load: Load<Self>) -> Content {
+        Content::Patient(load)
+    }
+
+    fn load(content: &Content) -> Option<&Load<Self>> {
+        if let Content::Patient(load) = content { Some(load) } else { None }
+    }
+
+    fn criteria(condition: &Condition) -> Option<&Criteria<Self>> {
+        if let Condition::Patient(criteria) = condition { Some(criteria) } else { None }
+    }
+
+    fn condition(criteria: Criteria<Self>) -> Condition {
+        Condition::Patient(criteria)
+    }
+
+    fn search(query: Query<Self>) -> Search {
+        Search::Patient(query)
+    }
+
+    fn query(search: &Search) -> Option<&Query<Self>> {
+        if let Search::Patient(query) = search { Some(query) } else { None }
+    }
+
+    fn listed(listing: Listing<Self>) -> Listed {
+        Listed::Patient(listing)
+    }
+}
+
+impl Bundled for Observation {
+    fn content(load: Load<Self>) -> Content {
+        Content::Observation(load)
+    }
+
+    fn load(content: &Content) -> Option<&Load<Self>> {
+        if let Content::Observation(load) = content { Some(load) } else { None }
+    }
+
+    fn criteria(condition: &Condition) -> Option<&Criteria<Self>> {
+        if let Condition::Observation(criteria) = condition { Some(criteria) } else { None }
+    }
+
+    fn condition(criteria: Criteria<Self>) -> Condition {
+        Condition::Observation(criteria)
+    }
+
+    fn search(query: Query<Self>) -> Search {
+        Search::Observation(query)
+    }
+
+    fn query(search: &Search) -> Option<&Query<Self>> {
+        if let Search::Observation(query) = search { Some(query) } else { None }
+    }
+
+    fn listed(listing: Listing<Self>) -> Listed {
+        Listed::Observation(listing)
+    }
+}
