@@ -14,6 +14,7 @@ mod public;
 mod request;
 pub mod respond;
 mod router;
+mod token;
 mod trail;
 
 use std::{sync::Arc, time::Instant};

@@ -122,14 +122,14 @@ async fn j31_new_keys_serve_and_old_ones_do_not_after_a_rotation() {
 #[tokio::test]
 async fn j31_j33_keys_taken_back_and_keys_of_an_issuer_long_away_end_without_a_new_key() {
     let world = World::start().await;
-    let (taken, away) = (Forge::p256(), Forge::p256());
+    let (taken, kept, away) = (Forge::p256(), Forge::p256(), Forge::p256());
     let first = Publisher::start(Published::Keys(vec![taken.jwk("k")])).await;
     let second = Publisher::start(Published::Keys(vec![away.jwk("k")])).await;
     let (takes_back, goes_away) = (world.issuer(&first.url).await, world.issuer(&second.url).await);
     world.show(&takes_back, &taken, "k").await.expect(200);
     world.show(&goes_away, &away, "k").await.expect(200);
 
-    first.publish(Published::Keys(Vec::new()));
+    first.publish(Published::Keys(vec![kept.jwk("kept")]));
     second.publish(Published::Nothing);
     world.server.clock.advance(KEEP + 1);
 
@@ -145,6 +145,8 @@ async fn j31_j33_keys_taken_back_and_keys_of_an_issuer_long_away_end_without_a_n
     .await;
     let answer = world.show(&goes_away, &away, "k").await.expect_outcome(503, "transient");
     assert!(!answer.header("retry-after").is_empty());
+
+    world.show(&takes_back, &kept, "kept").await.expect(200);
 
     // Back again, it serves after the cooldown.
     second.publish(Published::Keys(vec![away.jwk("k")]));

@@ -1,5 +1,7 @@
 //! Attacks on tokens and keys, by their numbers, over HTTP and with real keys. Every token here is really signed,
-//! unless its row is about the signature. Keys that are fetched are in `attacks_keys.rs`.
+//! unless its row is about the signature. J21 to J30 are in `claims`, keys that are fetched in `attacks_keys.rs`.
+
+mod claims;
 
 use serde_json::{Map, Value, json};
 use tokio::sync::OnceCell;
@@ -68,6 +70,8 @@ impl World {
         let server: &'static Server = Box::leak(Box::new(Server::start(cluster::shared(), Options::default()).await));
         server.clock.stop();
         let (mercy, grace) = (Tenant::on(server).await, Tenant::on(server).await);
+        // No token is older than its tenant, and some of these are hours old.
+        server.clock.advance(4 * 60 * 60);
         let [a, b, thief, strict] = ["a", "b", "thief", "strict"].map(unique_url);
         let (p256, p384, rsa, rs384) = (Forge::p256(), Forge::p384(), Forge::rsa(), Forge::rsa());
         let (ed, other) = (Forge::ed(), Forge::p256());
@@ -519,6 +523,3 @@ fn form(world: &World, token: &str) -> reqwest::RequestBuilder {
     let request = client().post(format!("{}/fhir/Patient/_search", world.server.url));
     request.header("content-type", "application/x-www-form-urlencoded").body(format!("access_token={token}"))
 }
-
-#[path = "attacks_claims.rs"]
-mod claims;

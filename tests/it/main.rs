@@ -3,6 +3,7 @@
 mod attacks_keys;
 mod attacks_tenant;
 mod attacks_token;
+mod commands;
 mod isolation;
 mod layers;
 mod poisoning;

@@ -1,3 +1,5 @@
 //! Scratch.
 #[path = "../it/fhir.rs"]
 mod fhir;
+#[path = "../it/fhir_wire.rs"]
+mod fhir_wire;

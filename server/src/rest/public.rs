@@ -22,7 +22,7 @@ use super::{
     request::{Incoming, MAX_ADDRESS},
     respond,
     router::{self, Address, Fhir, FhirBase},
-    trail,
+    token, trail,
 };
 use crate::{
     failure::{Failure, Kind},
@@ -45,6 +45,7 @@ pub async fn answer(app: Arc<App>, incoming: Incoming) -> Labelled {
         Address::Jwks(name) => {
             ("/t/{tenant}/auth/jwks", document(&app, &incoming, &FhirBase::Tenant(name), jwks).await)
         }
+        Address::Token(name) => ("/t/{tenant}/auth/token", token::answer(&app, &incoming, name).await),
         Address::Healthz => ("/healthz", respond::json(StatusCode::OK, r#"{"status":"ok"}"#.to_owned())),
         Address::Readyz => ("/readyz", readiness(&app)),
         Address::OpenApi => ("/openapi.json", plain(&incoming, "application/json", &app.documents.openapi)),
@@ -132,7 +133,7 @@ fn for_any_origin(mut response: Response, preflight: bool) -> Response {
 }
 
 /// Whether there is a tenant of this name; a command may have made it a moment ago.
-async fn known(app: &App, name: &TenantName) -> Result<(), Failure> {
+pub(super) async fn known(app: &App, name: &TenantName) -> Result<(), Failure> {
     let stale = |_| Failure::unavailable("directory stale");
     if app.directory().map_err(stale)?.tenant(name).is_some()
         || app.feed.refresh().await.map_err(stale)?.tenant(name).is_some()
@@ -145,7 +146,7 @@ async fn known(app: &App, name: &TenantName) -> Result<(), Failure> {
 fn capability(app: &App, base: &FhirBase, format: Format) -> Response {
     let url = format!("{}{}", app.public_url, base.path());
     let endpoints = match base {
-        FhirBase::Tenant(name) => AuthEndpoints::keys_only(&format!("{}/t/{name}/auth", app.public_url)),
+        FhirBase::Tenant(name) => AuthEndpoints::of(&format!("{}/t/{name}/auth", app.public_url)),
         FhirBase::Global => AuthEndpoints::default(),
     };
     let text = metadata::capability_statement(&url, &endpoints, &app.started, env!("CARGO_PKG_VERSION"));
@@ -156,7 +157,7 @@ fn smart_configuration(app: &App, base: &FhirBase, _: Format) -> Response {
     let FhirBase::Tenant(name) = base else { return nowhere() };
     respond::json(
         StatusCode::OK,
-        discovery::smart_configuration(&AuthEndpoints::keys_only(&format!("{}/t/{name}/auth", app.public_url))),
+        discovery::smart_configuration(&AuthEndpoints::of(&format!("{}/t/{name}/auth", app.public_url))),
     )
 }
 

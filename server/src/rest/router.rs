@@ -16,6 +16,8 @@ pub enum Address<'p> {
     Fhir(FhirBase, Fhir<'p>),
     /// `/t/{tenant}/auth/jwks`
     Jwks(TenantName),
+    /// `/t/{tenant}/auth/token`
+    Token(TenantName),
     /// `/healthz`
     Healthz,
     /// `/readyz`
@@ -102,8 +104,10 @@ pub fn address(path: &str) -> Address<'_> {
     let Some(rest) = path.strip_prefix("/t/") else { return Address::Nothing };
     let Some((name, rest)) = rest.split_once('/') else { return Address::Nothing };
     let Ok(name) = name.parse::<TenantName>() else { return Address::Nothing };
-    if rest == "auth/jwks" {
-        return Address::Jwks(name);
+    match rest {
+        "auth/jwks" => return Address::Jwks(name),
+        "auth/token" => return Address::Token(name),
+        _ => {}
     }
     match below(rest, "fhir") {
         Some(rest) => Address::Fhir(FhirBase::Tenant(name), fhir(rest)),

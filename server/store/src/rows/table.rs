@@ -142,14 +142,7 @@ impl Table for Patient {
     }
 
     fn columns<'a>(id: &'a Id<Self>, index: &'a PatientIndex) -> Columns<'a> {
-        Columns {
-            patient: Some(id.as_str()),
-            vital: None,
-            codes: &[],
-            category: &[],
-            status: None,
-            security: &index.security,
-        }
+        Columns::of_patient(id.as_str(), index)
     }
 
     fn judged(row: &PgRow) -> Result<Judged, StoreError> {
@@ -196,14 +189,7 @@ impl Table for Observation {
     }
 
     fn columns<'a>(_: &'a Id<Self>, index: &'a ObservationIndex) -> Columns<'a> {
-        Columns {
-            patient: index.patient.as_deref(),
-            vital: index.vital.map(vitals_fhir::vital::VitalClass::name),
-            codes: &index.codes,
-            category: &index.category,
-            status: Some(&index.status),
-            security: &index.security,
-        }
+        Columns::of_observation(index)
     }
 
     fn judged(row: &PgRow) -> Result<Judged, StoreError> {
