@@ -5,6 +5,7 @@ pub mod create;
 pub mod delete;
 mod exchange;
 pub mod history_instance;
+pub mod history_type;
 pub mod read;
 pub mod search_type;
 pub mod update;

@@ -7,6 +7,7 @@ mod bundle;
 mod credentials;
 pub mod discovery;
 mod fhir;
+mod list;
 pub mod metadata;
 mod negotiate;
 mod page;

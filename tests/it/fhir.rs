@@ -103,7 +103,9 @@ async fn what_is_no_id_is_not_found_and_never_written() {
     for id in [long.as_str(), "a_b", "a%20b", "a%2Fb", "%00", "a%00", "%C3%A9", "a;b", "a,b", "%2e%2e", "%61", ""] {
         for kind in ResourceType::ALL {
             let body = content(kind, "a", "x").to_string();
-            for (method, status, code) in [("GET", 404, "not-found"), ("PUT", 400, "value"), ("DELETE", 404, "not-found")] {
+            for (method, status, code) in
+                [("GET", 404, "not-found"), ("PUT", 400, "value"), ("DELETE", 404, "not-found")]
+            {
                 let head = format!(
                     "{method} /t/{}/fhir/{kind}/{id} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {}\r\n\
                      content-type: {FHIR}\r\ncontent-length: {}\r\n\r\n{body}",
@@ -292,7 +294,10 @@ async fn history_lists_every_version_newest_first() {
                 one.expect(410);
             } else {
                 assert_eq!(entry["request"]["method"], "PUT");
-                assert!(whole.body.contains(&one.clone().expect(200).body), "the entry is the text of version {version}");
+                assert!(
+                    whole.body.contains(&one.clone().expect(200).body),
+                    "the entry is the text of version {version}"
+                );
                 assert_eq!(entry["resource"], one.json());
                 assert_eq!(entry["response"]["lastModified"], entry["resource"]["meta"]["lastUpdated"]);
             }

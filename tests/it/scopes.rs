@@ -153,6 +153,8 @@ async fn judge(row: Row) {
         let unknown = match operation.code {
             // Would make it.
             Code::Create | Code::Update => None,
+            // Is not about one of them.
+            Code::HistoryType => None,
             _ => Some(Ask::of(operation, &never, &Value::Null).send(&base, Some(&token)).await),
         };
         for label in labels {
@@ -168,7 +170,7 @@ async fn judge(row: Row) {
             let reached = reach.contains(label);
             let expected = match (operation.code, reached) {
                 (Code::Read | Code::Vread | Code::HistoryInstance | Code::Update, true) => 200,
-                (Code::SearchType | Code::SearchTypePost, _) => 200,
+                (Code::SearchType | Code::SearchTypePost | Code::SearchCompartment | Code::HistoryType, _) => 200,
                 (Code::Create, true) => 201,
                 // A new Patient has an id of its own, which is in nobody's compartment.
                 (Code::Create, false) => 403,
@@ -177,6 +179,19 @@ async fn judge(row: Row) {
             };
             assert_eq!(answer.status, expected, "{what}");
             match operation.code {
+                Code::SearchCompartment => {
+                    // A device's own is in no patient's compartment.
+                    let found: Vec<String> = if reached && *label != "hrd" { vec![id.clone()] } else { Vec::new() };
+                    assert_eq!(answer.ids(), found, "{what}");
+                    let content = world.content(label);
+                    let unknown = Ask::of(operation, &never, &content).send(&base, Some(&token)).await;
+                    assert!(reached || answer.anonymous(id) == unknown.anonymous(&never), "{what}");
+                    continue;
+                }
+                Code::HistoryType => {
+                    let listed = answer.ids().contains(id);
+                    assert_eq!(listed, reached, "{what}");
+                }
                 Code::SearchType | Code::SearchTypePost => {
                     let found: Vec<String> = if reached { vec![id.clone()] } else { Vec::new() };
                     assert_eq!(answer.ids(), found, "{what}");

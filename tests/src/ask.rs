@@ -29,7 +29,13 @@ impl Ask {
     pub fn of(operation: &Operation, id: &str, content: &Value) -> Self {
         let path = operation.path.replace(":id", id).replace(":vid", "1");
         let (path, body) = match operation.code {
-            Code::Read | Code::Vread | Code::HistoryInstance | Code::Delete => (path, None),
+            Code::Read | Code::Vread | Code::HistoryInstance | Code::HistoryType | Code::Delete => (path, None),
+            // In the compartment of the patient that the content is about.
+            Code::SearchCompartment => {
+                let about = content["subject"]["reference"].as_str().filter(|about| about.starts_with("Patient/"));
+                let about = about.unwrap_or("Patient/p1");
+                (format!("{about}/Observation?_id={id}"), None)
+            }
             Code::SearchType => (format!("{path}?_id={id}"), None),
             Code::SearchTypePost => (path, Some((FORM, format!("_id={id}")))),
             Code::Create | Code::Update => {

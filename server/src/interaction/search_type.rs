@@ -1,22 +1,34 @@
 //! search of a type (<https://hl7.org/fhir/R4/http.html#search>).
 
-use vitals_fhir::{interaction::SearchType, search::Query};
+use vitals_fhir::{
+    interaction::SearchType,
+    search::{Query, Shown, Total},
+};
 use vitals_store::rows::{Page, Position, Table};
 
 use super::{Answer, Exchange};
 
-/// One page of a search.
+/// One page of a search, and how many are found on all pages where that was asked for or is plain.
 pub async fn search_type<R: Table>(
     cx: &mut Exchange<'_>,
     query: &Query<R>,
     after: Option<&Position>,
-) -> Answer<Page<R>> {
+) -> Answer<(Page<R>, Option<u64>)> {
     let mut tenant = cx.pool.read(cx.access).await?;
-    let page = tenant.allow::<R, SearchType>()?.search(query, after).await?;
+    let mut rows = tenant.allow::<R, SearchType>()?;
+    let page = rows.search(query, after).await?;
+    let found = page.found.len() as u64;
+    let whole = query.shown != Shown::Count && after.is_none() && page.next.is_none();
+    let total = match (query.total, &query.shown) {
+        (Total::Untold, Shown::Whole | Shown::Elements(_)) => None,
+        _ if whole => Some(found),
+        (Total::Counted, _) | (_, Shown::Count) => Some(rows.count(query).await?),
+        _ => None,
+    };
     drop(tenant);
-    cx.note.count = Some(page.found.len() as u64);
+    cx.note.count = Some(found);
     cx.note.patients = distinct(page.found.iter().map(|found| found.resource.patient.as_deref()));
-    Ok(page)
+    Ok((page, total))
 }
 
 /// The patients disclosed, each once, in order.

@@ -28,6 +28,7 @@ pub fn capability_statement(base_url: &str, endpoints: &AuthEndpoints, date: &st
             "mode": "server",
             "security": security(endpoints),
             "resource": ResourceType::ALL.map(resource),
+            "compartment": ["http://hl7.org/fhir/CompartmentDefinition/patient"],
         }],
     })
     .to_string()
@@ -90,7 +91,7 @@ fn resource(kind: ResourceType) -> Value {
         "readHistory": offers(Code::Vread),
         "updateCreate": offers(Code::Update),
         "conditionalCreate": false,
-        "conditionalRead": "not-supported",
+        "conditionalRead": "full-support",
         "conditionalUpdate": false,
         "conditionalDelete": "not-supported",
         "searchParam": parameters,
@@ -126,11 +127,16 @@ mod tests {
             items.iter().map(|item| item[name].as_str().unwrap().to_owned()).collect()
         };
         assert_eq!(resources[0]["type"], "Patient");
-        assert_eq!(texts(0, "searchParam", "name"), ["_id", "identifier", "name"]);
+        let patient = ["_id", "_lastUpdated", "identifier", "name", "family", "given", "birthdate", "gender", "active"];
+        assert_eq!(texts(0, "searchParam", "name"), patient);
         assert_eq!(
             texts(1, "interaction", "code"),
-            ["read", "vread", "history-instance", "search-type", "create", "update", "delete"]
+            ["read", "vread", "history-instance", "search-type", "history-type", "create", "update", "delete"]
         );
-        assert_eq!(texts(1, "searchParam", "name"), ["_id", "patient", "subject", "code", "category", "date"]);
+        let observation = texts(1, "searchParam", "name");
+        assert_eq!(observation.len(), 20);
+        assert!(
+            ["combo-code-value-quantity", "value-concept"].iter().all(|name| observation.iter().any(|n| n == name))
+        );
     }
 }

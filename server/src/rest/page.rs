@@ -8,7 +8,10 @@ use aws_lc_rs::digest;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use vitals_access::access::Access;
-use vitals_store::{rows::Position, seal::MasterKey};
+use vitals_store::{
+    rows::{Mark, Position},
+    seal::MasterKey,
+};
 
 use crate::failure::Failure;
 
@@ -29,7 +32,7 @@ pub struct Place {
     /// The query, as it was asked.
     pub query: Vec<(String, String)>,
     /// The last value seen: of the sort key, or a version.
-    pub at: i64,
+    pub mark: Mark,
     /// The id last seen.
     pub id: String,
 }
@@ -37,7 +40,7 @@ pub struct Place {
 impl Place {
     /// The position in a search.
     pub fn position(&self) -> Position {
-        Position { at: self.at, id: self.id.clone() }
+        Position { mark: self.mark.clone(), id: self.id.clone() }
     }
 }
 

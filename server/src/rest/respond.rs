@@ -83,6 +83,13 @@ pub fn empty(status: StatusCode) -> Response {
     Response::builder().status(status).finish()
 }
 
+/// The answer to who has this version already (RFC 9110, section 15.4.5).
+pub fn not_modified(version: i64, last_updated: i64) -> Response {
+    let mut response = empty(StatusCode::NOT_MODIFIED);
+    versioned(&mut response, version, last_updated, None);
+    response
+}
+
 /// JSON that is not FHIR.
 pub fn json(status: StatusCode, body: String) -> Response {
     let mut response = Response::builder().status(status).body(Body::from_string(body));

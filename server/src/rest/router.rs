@@ -78,8 +78,10 @@ pub enum Fhir<'p> {
     InstanceHistory(ResourceType, &'p str),
     /// `{Type}/{id}/_history/{vid}`
     InstanceVersion(ResourceType, &'p str, &'p str),
-    /// A known type with an operation or interaction that is not offered.
-    NotOffered,
+    /// `{Type}/_history`
+    TypeHistory(ResourceType),
+    /// `Patient/{id}/{Type}`
+    Compartment(&'p str, ResourceType),
     /// A type that is not offered, or no such path.
     Nothing,
 }
@@ -132,10 +134,12 @@ fn fhir(path: &str) -> Fhir<'_> {
         [name, rest @ ..] => match (ResourceType::named(name), rest) {
             (Some(kind), []) => Fhir::Type(kind),
             (Some(kind), ["_search"]) => Fhir::TypeSearch(kind),
-            (Some(_), ["_history"]) => Fhir::NotOffered,
+            (Some(kind), ["_history"]) => Fhir::TypeHistory(kind),
             (Some(_), [operation]) if operation.starts_with('$') => Fhir::Nothing,
             (Some(kind), [id]) => Fhir::Instance(kind, id),
             (Some(kind), [id, "_history"]) => Fhir::InstanceHistory(kind, id),
+            // Of the types here, one is in the compartment of another.
+            (Some(ResourceType::Patient), [id, "Observation"]) => Fhir::Compartment(id, ResourceType::Observation),
             (Some(kind), [id, "_history", version]) => Fhir::InstanceVersion(kind, id, version),
             _ => Fhir::Nothing,
         },
@@ -167,6 +171,16 @@ mod tests {
             ("/t/north/fhir/", Address::Fhir(tenant("north"), Fhir::System)),
             ("/t/north/fhir/metadata", Address::Fhir(tenant("north"), Fhir::Metadata)),
             ("/t/north/fhir/Patient/a", Address::Fhir(tenant("north"), Fhir::Instance(ResourceType::Patient, "a"))),
+            (
+                "/t/north/fhir/Patient/_history",
+                Address::Fhir(tenant("north"), Fhir::TypeHistory(ResourceType::Patient)),
+            ),
+            (
+                "/t/north/fhir/Patient/a/Observation",
+                Address::Fhir(tenant("north"), Fhir::Compartment("a", ResourceType::Observation)),
+            ),
+            ("/t/north/fhir/Patient/a/Patient", Address::Fhir(tenant("north"), Fhir::Nothing)),
+            ("/t/north/fhir/Observation/a/Observation", Address::Fhir(tenant("north"), Fhir::Nothing)),
             ("/t/north/fhir/Device", Address::Fhir(tenant("north"), Fhir::Nothing)),
             ("/t/north/fhir/Patient/a/$everything", Address::Fhir(tenant("north"), Fhir::Nothing)),
             ("/t/north/fhir/Patient/", Address::Fhir(tenant("north"), Fhir::Instance(ResourceType::Patient, ""))),

@@ -114,6 +114,26 @@ impl Lease {
     /// Runs a statement and returns its rows, each of which must belong to the tenant.
     pub(crate) async fn rows(&mut self, sql: Sql, commits: Commits, limit: Duration) -> Result<Vec<PgRow>, StoreError> {
         let name = sql.name();
+        let rows = self.fetch(sql, commits, limit).await?;
+        for row in &rows {
+            if sqlx::Row::try_get::<i32, _>(row, "tenant").ok() != Some(self.tenant.number) {
+                self.settled = false;
+                self.inner.figures.foreign_rows.fetch_add(1, Ordering::Relaxed);
+                return Err(StoreError::ForeignRow(name));
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Runs an EXPLAIN and returns its lines, which belong to nobody.
+    pub(crate) async fn plan(&mut self, sql: Sql, limit: Duration) -> Result<Vec<String>, StoreError> {
+        let rows = self.fetch(sql, Commits::No, limit).await?;
+        let wrong = |_| StoreError::Inconsistent { table: "plan", column: "line" };
+        rows.iter().map(|row| sqlx::Row::try_get(row, 0).map_err(wrong)).collect()
+    }
+
+    async fn fetch(&mut self, sql: Sql, commits: Commits, limit: Duration) -> Result<Vec<PgRow>, StoreError> {
+        let name = sql.name();
         let query = sql.into_query().ok_or(StoreError::Database { statement: name, code: "-".to_owned() })?;
         let connection = self.connection.as_mut().ok_or(StoreError::Busy)?;
         self.settled = false;
@@ -123,12 +143,6 @@ impl Lease {
             Err(_) if commits == Commits::Yes => return Err(StoreError::UnknownOutcome(name)),
             Err(_) => return Err(StoreError::TooSlow(name)),
         };
-        for row in &rows {
-            if sqlx::Row::try_get::<i32, _>(row, "tenant").ok() != Some(self.tenant.number) {
-                self.inner.figures.foreign_rows.fetch_add(1, Ordering::Relaxed);
-                return Err(StoreError::ForeignRow(name));
-            }
-        }
         self.settled = true;
         Ok(rows)
     }
