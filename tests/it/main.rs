@@ -9,3 +9,6 @@ mod layers;
 mod poisoning;
 mod scope_limits;
 mod scopes;
+mod search_attacks;
+mod search_lists;
+mod search_parameters;

@@ -186,6 +186,7 @@ macro_rules! operations {
                 letter: Letter::Search,
                 summary: concat!("List the versions of every ", $type),
             },
+            $($more,)*
             Operation {
                 code: Code::Create,
                 resource: ResourceType::$resource,
@@ -210,7 +211,6 @@ macro_rules! operations {
                 letter: Letter::Delete,
                 summary: concat!("Delete one ", $type),
             },
-            $($more,)*
         ]
     };
 }
