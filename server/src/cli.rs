@@ -125,10 +125,7 @@ pub async fn run() -> Exit {
         args::Command::Token(command) => token::run(&settings, command).await,
         args::Command::Import(command) => import::run(&settings, command, json).await,
         args::Command::Audit(command) => audit::run(&settings, command, json).await,
-        args::Command::Openapi => {
-            println!("{}", crate::openapi::document());
-            Ok(Exit::Success)
-        }
+        args::Command::Openapi => print::line(&crate::openapi::document()).map(|()| Exit::Success),
         args::Command::Doctor => doctor::run(&settings, json).await,
     };
     ended.unwrap_or_else(|error| {

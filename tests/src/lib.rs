@@ -3,6 +3,8 @@
 //! Tests share nothing but the server: each makes its own tenants and sees only those. What needs a clock of its own,
 //! another database or a small pool starts a [`Server`] of its own with [`Server::start`].
 
+#![allow(clippy::missing_panics_doc, clippy::return_self_not_must_use, reason = "to panic is how a test fails")]
+
 pub mod answer;
 pub mod ask;
 pub mod clock;

@@ -188,11 +188,11 @@ pub struct Shared {
     pub server: Serving,
 }
 
-/// The served installation of this run, with an embedded PostgreSQL.
+/// The served installation of this run. On an outside PostgreSQL: there a command takes a third of the time.
 pub async fn shared() -> &'static Shared {
     static SHARED: OnceCell<Shared> = OnceCell::const_new();
     let start = async || {
-        let program = Program::embedded();
+        let program = Outside::fresh().await.program;
         Shared { server: program.serve().await, program }
     };
     SHARED.get_or_init(start).await
@@ -306,7 +306,16 @@ impl Process {
 
     /// Asks it to stop, as a service manager does.
     pub fn terminate(&self) {
-        let kill = format!("kill -TERM {}", self.child.id());
+        self.signal("TERM");
+    }
+
+    /// Asks it to stop, as somebody at a terminal does.
+    pub fn interrupt(&self) {
+        self.signal("INT");
+    }
+
+    fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.child.id());
         let status = Command::new("sh").args(["-c", &kill]).status().expect("sh can be started");
         assert!(status.success(), "it cannot be signalled");
     }
@@ -386,8 +395,8 @@ impl Serving {
 }
 
 fn operator_of(log: &str) -> Option<String> {
-    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    lines.filter_map(|line| line["operator"].as_str().map(str::to_owned)).next()
+    let mut lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines.find_map(|line| line["operator"].as_str().map(str::to_owned))
 }
 
 /// The program, built as the test that runs was built.

@@ -18,8 +18,9 @@ use crate::{
     telemetry::Telemetry,
 };
 
-/// How long a stopping server takes at most. Docker and systemd wait for ten seconds and more.
-const STOP_WITHIN: Duration = Duration::from_secs(8);
+/// How long a stopping server takes at most, without the embedded database, which comes last and needs a second or
+/// two. Docker and systemd wait for ten seconds and more.
+const STOP_WITHIN: Duration = Duration::from_secs(7);
 /// How long the last traces may take.
 const TRACES_WITHIN: Duration = Duration::from_secs(1);
 
@@ -107,7 +108,7 @@ async fn serve_on(
         }
         app.stop(STOP_WITHIN).await;
     };
-    if tokio::time::timeout(STOP_WITHIN + TRACES_WITHIN, ending).await.is_err() {
+    if tokio::time::timeout(STOP_WITHIN, ending).await.is_err() {
         tracing::warn!("stopped before every request had ended");
     }
     outcome.map(|()| Exit::Success)

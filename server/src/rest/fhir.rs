@@ -115,6 +115,12 @@ impl Request<'_> {
         format!("{}{}", self.app.public_url, self.base.path())
     }
 
+    /// The representation that the address asks for, as links that lead on from it say it again.
+    fn format_wish(&self) -> String {
+        let wish = self.query.iter().find(|(name, _)| name == "_format");
+        wish.map_or_else(String::new, |pair| format!("&{}", search::form_text(std::slice::from_ref(pair))))
+    }
+
     /// The bases under which an absolute reference is one to this tenant.
     fn bases(&self, access: &Access) -> [String; 2] {
         let public = &self.app.public_url;
@@ -139,19 +145,19 @@ async fn run_on<R: Table>(
     match asked.operation.code {
         Code::Read => {
             let found = interaction::read::read(cx, &id::<R>(asked.id)?).await?;
-            Ok(resource(StatusCode::OK, request, found))
+            resource(request, found)
         }
         Code::Vread => {
             let id = id::<R>(asked.id)?;
             let version = Version::parse(asked.version).ok_or_else(|| Failure::not_found(&id))?;
             let found = interaction::vread::vread(cx, &id, version).await?;
-            Ok(resource(StatusCode::OK, request, found))
+            resource(request, found)
         }
         Code::HistoryInstance => history(cx, request, &id::<R>(asked.id)?).await,
         Code::SearchType => search::<R>(cx, request, request.query.clone()).await,
         Code::SearchTypePost => {
             negotiate::is_form(&request.incoming.headers)?;
-            let form = request.incoming.read_body(super::request::MAX_ADDRESS * 4).await?;
+            let form = request.incoming.read_body(super::request::MAX_BODY).await?;
             let form = String::from_utf8(form)
                 .map_err(|_| Failure::malformed(Issue::error(IssueCode::Invalid, "The form is not UTF-8.")))?;
             let mut pairs = request.query.clone();
@@ -199,10 +205,10 @@ fn id<R: Resource>(raw: &str) -> Result<Id<R>, Failure> {
     })
 }
 
-fn resource<R: Resource>(status: StatusCode, request: &Request<'_>, found: Versioned<R>) -> Response {
-    let mut response = respond::fhir(status, request.format, found.body);
+fn resource<R: Resource>(request: &Request<'_>, found: Versioned<R>) -> Result<Response, Failure> {
+    let mut response = respond::disclosed(request.format, found.body)?;
     respond::versioned(&mut response, found.version.number(), found.last_updated, None);
-    response
+    Ok(response)
 }
 
 async fn create<R: Table>(cx: &mut Exchange<'_>, request: &mut Request<'_>) -> Result<Response, Failure> {
@@ -287,13 +293,13 @@ async fn search<R: Table>(
         Some(next) => {
             let place = Place { list: list.to_owned(), query: pairs, at: next.at, id: next.id.clone() };
             let token = page::seal(&request.app.master_key, cx.access, place, cx.now())?;
-            Some(format!("{base}/{list}?_page={token}"))
+            Some(format!("{base}/{list}?_page={token}{}", request.format_wish()))
         }
     };
     let total = (after.is_none() && next.is_none() && query.count > 0).then_some(page.found.len());
     let links = bundle::Links { itself: address(&base, list, &query.applied), next };
     let body = bundle::searchset(&page, &base, &links, total, &query.ignored);
-    Ok(respond::fhir(StatusCode::OK, request.format, body))
+    respond::disclosed(request.format, body)
 }
 
 async fn history<R: Table>(cx: &mut Exchange<'_>, request: &Request<'_>, id: &Id<R>) -> Result<Response, Failure> {
@@ -312,14 +318,14 @@ async fn history<R: Table>(cx: &mut Exchange<'_>, request: &Request<'_>, id: &Id
             let place =
                 Place { list: list.clone(), query: pairs.clone(), at: oldest.version.number(), id: String::new() };
             let token = page::seal(&request.app.master_key, cx.access, place, cx.now())?;
-            Some(format!("{base}/{list}?_page={token}"))
+            Some(format!("{base}/{list}?_page={token}{}", request.format_wish()))
         }
     };
     let total = (after.is_none() && next.is_none() && count > 0).then_some(history.entries.len());
     let applied: Vec<_> = pairs.into_iter().filter(|(name, _)| name == "_count").collect();
     let links = bundle::Links { itself: address(&base, &list, &applied), next };
     let body = bundle::history(&history, &base, &links, total);
-    Ok(respond::fhir(StatusCode::OK, request.format, body))
+    respond::disclosed(request.format, body)
 }
 
 /// Names and values of parameters.

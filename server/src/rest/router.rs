@@ -128,6 +128,7 @@ fn fhir(path: &str) -> Fhir<'_> {
     match parts.as_slice() {
         [""] => Fhir::System,
         ["metadata"] => Fhir::Metadata,
+        ["_history" | "_search"] => Fhir::NotOffered,
         [".well-known", "smart-configuration"] => Fhir::SmartConfiguration,
         [name, rest @ ..] => match (ResourceType::named(name), rest) {
             (Some(kind), []) => Fhir::Type(kind),

@@ -6,9 +6,13 @@ use vitals_access::{
     refusal::Refusal,
     tenant::TenantRole,
 };
-use vitals_fhir::catalog::Operation;
+use vitals_fhir::{catalog::Operation, resource::is_id};
 
-use super::{request::Incoming, respond, router::FhirBase};
+use super::{
+    request::Incoming,
+    respond,
+    router::{Fhir, FhirBase},
+};
 use crate::{
     failure::{Failure, Kind},
     state::App,
@@ -31,6 +35,20 @@ pub fn begin(app: &App, incoming: &Incoming, base: &FhirBase) -> AuditRecord {
         tenant.role.as_str().clone_into(&mut record.chain);
     }
     record
+}
+
+/// Notes the type and the id in an address, whatever becomes of the request.
+pub fn names(record: &mut AuditRecord, address: &Fhir<'_>) {
+    let (kind, id) = match *address {
+        Fhir::Type(kind) | Fhir::TypeSearch(kind) => (kind, None),
+        Fhir::Instance(kind, id) | Fhir::InstanceHistory(kind, id) | Fhir::InstanceVersion(kind, id, _) => {
+            (kind, Some(id))
+        }
+        Fhir::System | Fhir::Metadata | Fhir::SmartConfiguration | Fhir::NotOffered | Fhir::Nothing => return,
+    };
+    record.resource_type = Some(kind.name().to_owned());
+    // What is no id names nothing, and may hold anything.
+    record.resource_id = id.filter(|id| is_id(id)).map(str::to_owned);
 }
 
 /// Notes what is asked for.

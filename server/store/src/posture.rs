@@ -124,6 +124,10 @@ async fn find(connection: &mut PgConnection, logins: &[String], allowed: &str) -
         .fetch_all(connection)
         .await
         .map_err(PostureError::looking("the rights of the login roles"))?;
+    // Everything else follows from that, and would bury it.
+    let superusers: Vec<(String, String)> =
+        found.iter().filter(|(problem, _)| problem == "superuser").cloned().collect();
+    let found = if superusers.is_empty() { found } else { superusers };
     Ok(found.iter().map(|(problem, subject)| explain(problem, subject)).collect())
 }
 

@@ -18,7 +18,7 @@ use crate::{
     json::Value,
     temporal::Range,
     token,
-    vital::{LOINC, OBSERVATION_CATEGORY, VITAL_SIGNS, Vital, VitalClass},
+    vital::{LOINC, OBSERVATION_CATEGORY, QUALIFIERS, VITAL_SIGNS, Vital, VitalClass},
 };
 
 /// The longest form, in bytes and with its letter, that goes into an index column.
@@ -52,6 +52,7 @@ pub fn observation(root: Value<'_>, bases: &[&str]) -> ObservationIndex {
             "meta" => columns.security = security(value),
             "status" => columns.status = value.string().map(Cow::into_owned).unwrap_or_default(),
             "code" => columns.code(value),
+            "contained" => columns.holds_more |= value.items().any(is_observation),
             "component" => value.items().for_each(|component| columns.component(component)),
             "category" => value.items().for_each(|category| columns.category(category)),
             "subject" => columns.subject(value, bases),
@@ -77,6 +78,8 @@ struct Columns {
     in_code: Vitals,
     /// The vitals that the components' codes name.
     in_components: Vitals,
+    /// Whether it holds something beside vitals and their qualifiers: another component, a contained Observation.
+    holds_more: bool,
     /// Whether it has the vital-signs category.
     is_vital_sign: bool,
     first_code: Option<String>,
@@ -103,9 +106,14 @@ impl Columns {
     }
 
     fn component(&mut self, component: Value<'_>) {
+        let mut known = false;
         if let Some(code) = component.get("code") {
-            codings(code, |system, code| self.in_components.name(system, code));
+            codings(code, |system, code| {
+                self.in_components.name(system, code);
+                known |= system == LOINC && (Vital::of_loinc(code).is_some() || QUALIFIERS.contains(&code));
+            });
         }
+        self.holds_more |= !known;
     }
 
     fn category(&mut self, concept: Value<'_>) {
@@ -135,7 +143,7 @@ impl Columns {
             Vitals::None => self.first_code,
         };
         let vital = match (self.in_code, self.in_code.and(self.in_components)) {
-            (Vitals::One(_), Vitals::One(vital)) => Some(VitalClass::Alone(vital)),
+            (Vitals::One(_), Vitals::One(vital)) if !self.holds_more => Some(VitalClass::Alone(vital)),
             (_, Vitals::None) => self.is_vital_sign.then_some(VitalClass::Other),
             // A panel of something else that holds a vital among its components is more than that vital.
             _ => Some(VitalClass::Mixed),
@@ -152,6 +160,11 @@ impl Columns {
             tokens: self.tokens,
         }
     }
+}
+
+/// Whether a contained resource is an Observation of its own.
+fn is_observation(contained: Value<'_>) -> bool {
+    contained.get("resourceType").and_then(Value::string).as_deref() == Some("Observation")
 }
 
 /// The vitals that codes name.

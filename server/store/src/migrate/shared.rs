@@ -42,8 +42,9 @@ async fn is_current(admin: &mut PgConnection, scope: &Scope) -> Result<bool, Mig
 
 /// Whether the control schema is at this program's version, as a serving login may see it.
 pub async fn control_is_current(serving: &mut PgConnection) -> Result<bool, MigrateError> {
-    let entries =
-        ledger::read(serving, &Scope::Control).await.map_err(MigrateError::database("read the ledger of migrations"))?;
+    let entries = ledger::read(serving, &Scope::Control)
+        .await
+        .map_err(MigrateError::database("read the ledger of migrations"))?;
     Ok(ledger::pending(Scope::Control.files()?, &entries)?.is_empty())
 }
 

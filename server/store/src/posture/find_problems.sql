@@ -27,77 +27,82 @@ tenant_right AS (
     JOIN pg_class c ON c.relnamespace = n.oid AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
     CROSS JOIN LATERAL aclexplode(c.relacl) a
     WHERE n.nspname ~ $3 AND a.grantee <> c.relowner
+),
+problem (problem, subject) AS (
+    SELECT 'superuser' AS problem, rolname::text AS subject FROM role WHERE rolsuper
+    UNION ALL
+    SELECT 'bypasses row security', rolname FROM role WHERE rolbypassrls
+    UNION ALL
+    SELECT 'may create roles', rolname FROM role WHERE rolcreaterole
+    UNION ALL
+    SELECT 'may create databases', rolname FROM role WHERE rolcreatedb
+    UNION ALL
+    SELECT 'may replicate', rolname FROM role WHERE rolreplication
+    UNION ALL
+    SELECT 'inherits', rolname FROM login WHERE rolinherit
+    UNION ALL
+    -- The option stands with each membership from PostgreSQL 16 on.
+    SELECT 'inherits', format('%s from %s', login.rolname, m.roleid::regrole)
+    FROM pg_auth_members m JOIN login ON login.oid = m.member
+    WHERE to_jsonb(m) ->> 'inherit_option' = 'true'
+    UNION ALL
+    SELECT 'may change roles', format('%s of %s', role.rolname, m.roleid::regrole)
+    FROM pg_auth_members m JOIN role ON role.oid = m.member
+    WHERE m.admin_option
+    UNION ALL
+    SELECT 'may become', rolname FROM role WHERE rolname !~ $2 AND oid NOT IN (SELECT oid FROM login)
+    UNION ALL
+    SELECT 'search path', rolname FROM login
+    WHERE NOT coalesce('search_path=pg_catalog, "$user", pg_temp' = ANY (rolconfig), false)
+    UNION ALL
+    SELECT 'owns', format('%s: %s', role.rolname, c.oid::regclass)
+    FROM pg_class c JOIN role ON role.oid = c.relowner
+    WHERE c.relkind <> 't'
+    UNION ALL
+    SELECT 'owns', format('%s: schema %I', role.rolname, n.nspname)
+    FROM pg_namespace n JOIN role ON role.oid = n.nspowner
+    UNION ALL
+    SELECT 'owns', format('%s: function %s', role.rolname, p.oid::regprocedure)
+    FROM pg_proc p JOIN role ON role.oid = p.proowner
+    UNION ALL
+    SELECT 'owns', format('%s: database %I', role.rolname, d.datname)
+    FROM pg_database d JOIN role ON role.oid = d.datdba
+    UNION ALL
+    SELECT 'may create in', format('%s: schema %I', grantee.name, n.nspname)
+    FROM pg_namespace n
+    CROSS JOIN LATERAL aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) a
+    JOIN grantee ON grantee.oid = a.grantee
+    WHERE a.privilege_type = 'CREATE'
+    UNION ALL
+    SELECT CASE a.privilege_type WHEN 'CREATE' THEN 'may create in' ELSE 'may make temporary tables in' END,
+        format('%s: database %I', grantee.name, d.datname)
+    FROM pg_database d
+    CROSS JOIN LATERAL aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a
+    JOIN grantee ON grantee.oid = a.grantee
+    WHERE d.datname = current_database() AND a.privilege_type IN ('CREATE', 'TEMPORARY')
+    UNION ALL
+    SELECT 'may call set_config', grantee.name
+    FROM pg_proc p
+    CROSS JOIN LATERAL aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
+    JOIN grantee ON grantee.oid = a.grantee
+    WHERE p.oid = 'pg_catalog.set_config(text,text,boolean)'::regprocedure
+    UNION ALL
+    SELECT 'reaches tenant data as itself', format('%s: %I.%I', coalesce(login.rolname, 'everyone'), nspname, relname)
+    FROM tenant_right LEFT JOIN login ON login.oid = grantee
+    WHERE grantee = 0 OR login.oid IS NOT NULL
+    UNION ALL
+    SELECT 'reaches another tenant', format('%s: %I.%I', role.rolname, nspname, relname)
+    FROM tenant_right JOIN role ON role.oid = grantee
+    WHERE role.rolname ~ $3 AND role.rolname <> nspname
+    UNION ALL
+    SELECT 'may rewrite history', format('%s: %I.%I', role.rolname, nspname, relname)
+    FROM tenant_right JOIN role ON role.oid = grantee
+    WHERE role.rolname = nspname
+      AND (relname ~ '_history$' AND privilege_type NOT IN ('SELECT', 'INSERT')
+           OR relname = 'audit_outbox' AND privilege_type <> 'INSERT')
 )
-SELECT 'superuser' AS problem, rolname::text AS subject FROM role WHERE rolsuper
-UNION ALL
-SELECT 'bypasses row security', rolname FROM role WHERE rolbypassrls
-UNION ALL
-SELECT 'may create roles', rolname FROM role WHERE rolcreaterole
-UNION ALL
-SELECT 'may create databases', rolname FROM role WHERE rolcreatedb
-UNION ALL
-SELECT 'may replicate', rolname FROM role WHERE rolreplication
-UNION ALL
-SELECT 'inherits', rolname FROM login WHERE rolinherit
-UNION ALL
--- The option stands with each membership from PostgreSQL 16 on.
-SELECT 'inherits', format('%s from %s', login.rolname, m.roleid::regrole)
-FROM pg_auth_members m JOIN login ON login.oid = m.member
-WHERE to_jsonb(m) ->> 'inherit_option' = 'true'
-UNION ALL
-SELECT 'may change roles', format('%s of %s', role.rolname, m.roleid::regrole)
-FROM pg_auth_members m JOIN role ON role.oid = m.member
-WHERE m.admin_option
-UNION ALL
-SELECT 'may become', rolname FROM role WHERE rolname !~ $2 AND oid NOT IN (SELECT oid FROM login)
-UNION ALL
-SELECT 'search path', rolname FROM login
-WHERE NOT coalesce('search_path=pg_catalog, "$user", pg_temp' = ANY (rolconfig), false)
-UNION ALL
-SELECT 'owns', format('%s: %s', role.rolname, c.oid::regclass)
-FROM pg_class c JOIN role ON role.oid = c.relowner
-WHERE c.relkind <> 't'
-UNION ALL
-SELECT 'owns', format('%s: schema %I', role.rolname, n.nspname)
-FROM pg_namespace n JOIN role ON role.oid = n.nspowner
-UNION ALL
-SELECT 'owns', format('%s: function %s', role.rolname, p.oid::regprocedure)
-FROM pg_proc p JOIN role ON role.oid = p.proowner
-UNION ALL
-SELECT 'owns', format('%s: database %I', role.rolname, d.datname)
-FROM pg_database d JOIN role ON role.oid = d.datdba
-UNION ALL
-SELECT 'may create in', format('%s: schema %I', grantee.name, n.nspname)
-FROM pg_namespace n
-CROSS JOIN LATERAL aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) a
-JOIN grantee ON grantee.oid = a.grantee
-WHERE a.privilege_type = 'CREATE'
-UNION ALL
-SELECT CASE a.privilege_type WHEN 'CREATE' THEN 'may create in' ELSE 'may make temporary tables in' END,
-    format('%s: database %I', grantee.name, d.datname)
-FROM pg_database d
-CROSS JOIN LATERAL aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a
-JOIN grantee ON grantee.oid = a.grantee
-WHERE d.datname = current_database() AND a.privilege_type IN ('CREATE', 'TEMPORARY')
-UNION ALL
-SELECT 'may call set_config', grantee.name
-FROM pg_proc p
-CROSS JOIN LATERAL aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
-JOIN grantee ON grantee.oid = a.grantee
-WHERE p.oid = 'pg_catalog.set_config(text,text,boolean)'::regprocedure
-UNION ALL
-SELECT 'reaches tenant data as itself', format('%s: %I.%I', coalesce(login.rolname, 'everyone'), nspname, relname)
-FROM tenant_right LEFT JOIN login ON login.oid = grantee
-WHERE grantee = 0 OR login.oid IS NOT NULL
-UNION ALL
-SELECT 'reaches another tenant', format('%s: %I.%I', role.rolname, nspname, relname)
-FROM tenant_right JOIN role ON role.oid = grantee
-WHERE role.rolname ~ $3 AND role.rolname <> nspname
-UNION ALL
-SELECT 'may rewrite history', format('%s: %I.%I', role.rolname, nspname, relname)
-FROM tenant_right JOIN role ON role.oid = grantee
-WHERE role.rolname = nspname
-  AND (relname ~ '_history$' AND privilege_type NOT IN ('SELECT', 'INSERT')
-       OR relname = 'audit_outbox' AND privilege_type <> 'INSERT')
-ORDER BY problem, subject
+-- A superuser can do everything else as well: said first, so that it is never cut off.
+SELECT problem, subject
+FROM problem
+ORDER BY problem <> 'superuser', problem, subject
 LIMIT 50
