@@ -1,5 +1,6 @@
 //! Reads and searches over HTTP with everything on (token, scopes, isolation, audit), beside `pgbench` with the
-//! statement that each of them runs.
+//! statement that each of them runs. There only the id is a bind: with the codes as constants PostgreSQL plans as
+//! well as it can, which is the limit to be held against.
 
 use std::{
     fmt::Write as _,
@@ -80,7 +81,7 @@ pub async fn run(program: &Program, folder: &Folder, server: &Serving, postgres:
             let before = postgres.statement(&As::Tenant(role), connections, folder.path(), &statement);
             let (latencies, refused) = drive(server.public, &requests, connections).await;
             let after = postgres.statement(&As::Tenant(role), connections, folder.path(), &statement);
-            let limit = Limit::Measured(f64::midpoint(before, after), "pgbench, the same statement");
+            let limit = Limit::Measured(f64::midpoint(before, after), "pgbench, the statement");
             let rate = f64::from(latencies.count()) / MEASURED.as_secs_f64();
             table.row(&format!("{what}, {connections} connections"), rate, "/s", &limit);
             if refused > 0 {

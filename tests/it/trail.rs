@@ -261,11 +261,12 @@ async fn every_refusal_leaves_one_record_that_says_why() {
     tenant.put("Patient/gone", &all, &samples::patient("gone", "x").to_string()).await.expect(201);
     tenant.delete("Patient/gone", &all).await.expect(204);
     tenant.put("Patient/a", &all, &samples::patient("a", "x").to_string()).await.expect(201);
+    tenant.put("Patient/u", &all, &samples::patient("u", "\u{fffe}").to_string()).await.expect(201);
     let before = records(&tenant).await.len();
 
-    let read = json!({ "action": "read", "type": "Patient", "subject": "tester" });
+    let read = json!({ "action": "read", "type": "Patient", "id": "a", "subject": "tester" });
     let search = json!({ "action": "search-type", "type": "Patient", "subject": "tester" });
-    let nobody = json!({ "action": "read", "type": "Patient" });
+    let nobody = json!({ "action": "read", "type": "Patient", "id": "a" });
     let text = samples::patient("a", "x").to_string();
     let request =
         |method: Method, path: &str| tenant.request(method, path, &all).header("content-type", "application/fhir+json");
@@ -309,8 +310,14 @@ async fn every_refusal_leaves_one_record_that_says_why() {
         (410, tenant.get("Patient/gone", &all).await, json!({ "id": "gone" })),
         (404, tenant.get("Device/a", &all).await, json!({ "subject": "tester" })),
         (404, tenant.get("Patient?_page=x", &all).await, search.clone()),
-        (405, Answer::of(request(Method::PATCH, "Patient/a")).await, json!({ "subject": "tester" })),
+        (405, Answer::of(request(Method::PATCH, "Patient/a")).await, json!({ "subject": "tester", "id": "a" })),
         (406, Answer::of(request(Method::GET, "Patient/a").header("accept", "text/html")).await, read.clone()),
+        // Found, and not told: XML cannot say it.
+        (
+            406,
+            Answer::of(request(Method::GET, "Patient?_id=u").header("accept", "application/xml")).await,
+            search.clone(),
+        ),
         (400, tenant.get("Patient?name:exact=x", &all).await, search.clone()),
         (400, tenant.get("Patient?name=%zz", &all).await, search.clone()),
         (414, tenant.get(&format!("Patient?x={}", "y".repeat(17_000)), &all).await, json!({ "action": "search-type" })),
@@ -384,6 +391,22 @@ async fn requests_for_no_tenant_stand_in_the_servers_chain() {
         for (name, value) in fields.as_object().expect("an object") {
             assert_eq!(&record[name], value, "{name}: {record}");
         }
+    }
+}
+
+#[tokio::test]
+async fn credentials_that_are_shown_where_nothing_is_leave_a_record() {
+    let tenant = Tenant::fresh().await;
+    tenant.get("Patient", &tenant.all()).await.expect(200);
+    let (own, role) = (format!("/t/{}/nothing", tenant.name), tenant.role());
+    for (path, chain) in [(own.as_str(), role.as_str()), ("/nothing", "server"), ("/t/PUBLIC/fhir/Patient/a", "server")]
+    {
+        let request = || client().get(format!("{}{path}", tenant.server.url));
+        let answer = Answer::of(request().bearer_auth(tenant.all())).await.expect_outcome(404, "not-found");
+        let record = one_left_by(&tenant, &answer).await;
+        assert_eq!((&record["chain"], &record["decision"]), (&json!(chain), &json!("denied")), "{path}");
+        let answer = Answer::of(request()).await.expect_outcome(404, "not-found");
+        assert!(left_by(&tenant, &answer).await.is_empty(), "{path}: nobody asked for anything");
     }
 }
 

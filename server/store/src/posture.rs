@@ -85,10 +85,38 @@ pub async fn version(url: &str) -> Result<Vec<Problem>, PostureError> {
 pub async fn logins(urls: &Urls) -> Result<Vec<Problem>, PostureError> {
     let mut connection = connect(&urls.app).await?;
     let allowed = format!("{TENANT}|^{SETTLE}$");
-    find(&mut connection, &urls.login_names()?, &allowed).await
+    let mut problems = find(&mut connection, &urls.login_names()?, &allowed).await?;
+    problems.extend(walls(&mut connection).await?);
+    Ok(problems)
 }
 
-/// The login roles of the audit store: one adds, one reads, nobody changes.
+/// The second wall between tenants: the CHECK that keeps rows of another tenant out of a table.
+async fn walls(connection: &mut PgConnection) -> Result<Vec<Problem>, PostureError> {
+    // Before setup there are neither tenants nor a registry.
+    let registry: bool =
+        sqlx::query_scalar("SELECT coalesce(has_table_privilege(to_regclass('control.tenant'), 'SELECT'), false)")
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(PostureError::looking("the registry of tenants"))?;
+    if !registry {
+        return Ok(Vec::new());
+    }
+    let open: Vec<(String, String)> = sqlx::query_as(include_str!("posture/find_open_walls.sql"))
+        .bind(TENANT)
+        .fetch_all(connection)
+        .await
+        .map_err(PostureError::looking("the constraints of tenants' tables"))?;
+    let problem = |(schema, table)| Problem {
+        what: format!("table {schema}.{table} has no constraint {table}_tenant that keeps other tenants' rows out"),
+        advice: format!(
+            "as vitals_owner: ALTER TABLE {schema}.{table} ADD CONSTRAINT {table}_tenant CHECK (tenant = N), with N the \
+             number of {schema} in control.tenant"
+        ),
+    };
+    Ok(open.into_iter().map(problem).collect())
+}
+
+/// The login roles of the audit store: one adds, one reads, nobody changes, and those that serve reach nothing of it.
 pub async fn audit(urls: &Urls) -> Result<Vec<Problem>, PostureError> {
     let mut connection = connect(&urls.audit_read).await?;
     let roles = [AUDIT_WRITE.to_owned(), AUDIT_READ.to_owned()];
@@ -97,21 +125,31 @@ pub async fn audit(urls: &Urls) -> Result<Vec<Problem>, PostureError> {
     let rights: Vec<(String, String, String)> = sqlx::query_as(
         "SELECT role, c.relname::text, p.privilege
          FROM unnest($1::text[]) AS role
-         CROSS JOIN unnest(ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) AS p (privilege)
+         CROSS JOIN unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) AS p (privilege)
          JOIN pg_class c ON c.relnamespace = to_regnamespace('audit') AND c.relkind IN ('r', 'p')
-         WHERE NOT (p.privilege = 'INSERT' AND role = $2)
+         WHERE NOT (p.privilege = 'INSERT' AND role = $2) AND NOT (p.privilege = 'SELECT' AND role = $3)
            AND CASE WHEN p.privilege IN ('DELETE', 'TRUNCATE') THEN has_table_privilege(role, c.oid, p.privilege)
                     ELSE has_any_column_privilege(role, c.oid, p.privilege) END
          ORDER BY 1, 2, 3 LIMIT 20",
     )
     .bind(&roles[..])
     .bind(AUDIT_WRITE)
+    .bind(AUDIT_READ)
     .fetch_all(&mut connection)
     .await
     .map_err(PostureError::looking("the rights on audit records"))?;
     problems.extend(rights.into_iter().map(|(role, table, privilege)| Problem {
         what: format!("role {role} has {privilege} on audit.{table}"),
         advice: format!("in the audit database, as a superuser: REVOKE {privilege} ON audit.{table} FROM {role}"),
+    }));
+    let strangers: Vec<(String, String, String)> = sqlx::query_as(include_str!("posture/find_strangers.sql"))
+        .bind(urls.login_names()?)
+        .fetch_all(&mut connection)
+        .await
+        .map_err(PostureError::looking("who else has rights in the audit database"))?;
+    problems.extend(strangers.into_iter().map(|(role, object, rights)| Problem {
+        what: format!("{role} has {rights} on {object} in the audit database, of which those that serve reach nothing"),
+        advice: format!("in the audit database, as a superuser: {}", revoke("ALL", &role, &object)),
     }));
     Ok(problems)
 }
@@ -173,15 +211,47 @@ fn explain(problem: &str, subject: &str) -> Problem {
              pg_catalog.set_config(text, text, boolean) FROM PUBLIC"
                 .to_owned(),
         ),
+        "may connect to" => (
+            format!("{role} may connect to {object}"),
+            if role == "everyone" { "run `vitals setup`".to_owned() } else { revoke("CONNECT", role, object) },
+        ),
+        "may log in" => (
+            format!("a password that tenant role {subject} gave itself would let it log in"),
+            alter(subject, "VALID UNTIL '-infinity'"),
+        ),
+        "runs as its owner" => (
+            format!("function {subject} runs with the rights of its owner, whoever calls it"),
+            format!("ALTER FUNCTION {subject} SECURITY INVOKER, or DROP FUNCTION {subject}"),
+        ),
         "reaches tenant data as itself" => {
-            (format!("{role} has rights on {object} without becoming the tenant"), revoke(role, object))
+            (format!("{role} has rights on {object} without becoming the tenant"), revoke("ALL", role, object))
         }
         "reaches another tenant" => {
-            (format!("the role of tenant {role} has rights on {object}, another tenant's"), revoke(role, object))
+            (format!("the role of tenant {role} has rights on {object}, another tenant's"), revoke("ALL", role, object))
         }
+        "reaches what all tenants share" => (
+            format!("{role} has rights on {object}, which is for the login roles alone"),
+            revoke("ALL", role, object),
+        ),
+        "settles more than outboxes" => (
+            format!("role {role} has rights on {object} beyond reading and emptying outboxes"),
+            revoke("ALL", role, object),
+        ),
+        "may change control" => (
+            format!("role {role} may change {object}, which it may only read"),
+            revoke("INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER", role, object),
+        ),
+        "may pass on" => (
+            format!("{role} may pass on its rights on {object}"),
+            revoke("GRANT OPTION FOR ALL", role, object),
+        ),
+        "may do more than change rows" => (
+            format!("the role of tenant {role} has rights on {object} beyond changing its rows"),
+            revoke("TRUNCATE, REFERENCES, TRIGGER", role, object),
+        ),
         "may rewrite history" => (
             format!("the role of tenant {role} may change {object}, to which it may only add"),
-            format!("REVOKE UPDATE, DELETE, TRUNCATE ON {object} FROM {role}"),
+            revoke("UPDATE, DELETE, TRUNCATE", role, object),
         ),
         other => (format!("{other}: {subject}"), "run `vitals setup`".to_owned()),
     };
@@ -192,7 +262,19 @@ fn alter(role: &str, attribute: &str) -> String {
     format!("as a superuser: ALTER ROLE {role} {attribute}")
 }
 
-fn revoke(role: &str, object: &str) -> String {
+/// `object` is a table, a table with a column in parentheses, or something with its kind before its name.
+fn revoke(rights: &str, role: &str, object: &str) -> String {
     let role = if role == "everyone" { "PUBLIC" } else { role };
-    format!("REVOKE ALL ON {object} FROM {role}")
+    match object.rsplit_once(" (") {
+        Some((table, column)) if object.ends_with(')') && !object.starts_with("function ") => {
+            // Of these rights, the ones that a column can have.
+            let rights: Vec<String> = rights
+                .split(", ")
+                .filter(|right| !matches!(*right, "DELETE" | "TRUNCATE" | "TRIGGER"))
+                .map(|right| format!("{right} ({column}"))
+                .collect();
+            format!("REVOKE {} ON {table} FROM {role}", rights.join(", "))
+        }
+        _ => format!("REVOKE {rights} ON {object} FROM {role}"),
+    }
 }

@@ -89,7 +89,8 @@ pub(crate) async fn count_outbox(conn: &mut PgConnection, role: &TenantRole) -> 
     sqlx::query_scalar(AssertSqlSafe(text)).fetch_one(conn).await
 }
 
-/// Makes tenant roles that one login may become. They log in as such nowhere: they have no password.
+/// Makes tenant roles that one login may become. They log in as such nowhere: they have no password, and one that a
+/// role gave itself (every role may) would have run out before it began.
 pub(crate) async fn create_roles(
     conn: &mut PgConnection,
     roles: &[TenantRole],
@@ -101,8 +102,8 @@ pub(crate) async fn create_roles(
         .map(|role| {
             let role = quoted(role);
             format!(
-                "CREATE ROLE {role} LOGIN NOINHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS; \
-                 GRANT {role} TO {login}"
+                "CREATE ROLE {role} LOGIN NOINHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS \
+                 VALID UNTIL '-infinity'; GRANT {role} TO {login}"
             )
         })
         .collect();
