@@ -18,7 +18,7 @@ pub fn run(program: &Program, folder: &Folder, table: &mut Table) {
     let seconds = demo.ready_after.as_secs_f64();
     table.row("demo, from an empty directory to ready", seconds, "s", &Limit::Asked(20.0));
     std::thread::sleep(SETTLED_AFTER);
-    table.row("memory after demo loaded its data", demo.memory(), "MB", &Limit::None);
+    table.row("memory of demo, after it loaded its data", demo.memory(), "MB", &Limit::Asked(60.0));
     demo.stop();
 
     let mut starts = Samples::default();

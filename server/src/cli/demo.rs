@@ -86,9 +86,9 @@ async fn load(
         Ok(Parsed::Patient(load)) => Ok(load),
         other => Err(invalid(other)),
     });
-    loader.load(patients.collect::<Result<_, _>>()?).await.map_err(stopped)?;
+    loader.load(patients.collect::<Result<_, _>>()?).await.map_err(|failure| stopped(&failure))?;
     // Made as they are written, so that nobody holds ninety days of a hospital at once.
-    let mut observations = hospital.patients.iter().flat_map(|patient| patient.observations()).peekable();
+    let mut observations = hospital.patients.iter().flat_map(physiology::Patient::observations).peekable();
     let mut writing = JoinSet::new();
     while observations.peek().is_some() || !writing.is_empty() {
         while writing.len() < AT_ONCE && observations.peek().is_some() {
@@ -101,14 +101,14 @@ async fn load(
             writing.spawn(async move { loader.load(batch).await });
         }
         if let Some(written) = writing.join_next().await {
-            written?.map_err(stopped)?;
+            written?.map_err(|failure| stopped(&failure))?;
         }
     }
     jobs::finish(&mut connection, id, app.clock.now()).await?;
     Ok(())
 }
 
-fn stopped(failure: Failure) -> CommandError {
+fn stopped(failure: &Failure) -> CommandError {
     CommandError::new(format!("loading stopped: {}", failure.reason))
 }
 

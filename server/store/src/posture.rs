@@ -229,10 +229,9 @@ fn explain(problem: &str, subject: &str) -> Problem {
         "reaches another tenant" => {
             (format!("the role of tenant {role} has rights on {object}, another tenant's"), revoke("ALL", role, object))
         }
-        "reaches what all tenants share" => (
-            format!("{role} has rights on {object}, which is for the login roles alone"),
-            revoke("ALL", role, object),
-        ),
+        "reaches what all tenants share" => {
+            (format!("{role} has rights on {object}, which is for the login roles alone"), revoke("ALL", role, object))
+        }
         "settles more than outboxes" => (
             format!("role {role} has rights on {object} beyond reading and emptying outboxes"),
             revoke("ALL", role, object),
@@ -241,17 +240,24 @@ fn explain(problem: &str, subject: &str) -> Problem {
             format!("role {role} may change {object}, which it may only read"),
             revoke("INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER", role, object),
         ),
-        "may pass on" => (
-            format!("{role} may pass on its rights on {object}"),
-            revoke("GRANT OPTION FOR ALL", role, object),
-        ),
+        "may pass on" => {
+            (format!("{role} may pass on its rights on {object}"), revoke("GRANT OPTION FOR ALL", role, object))
+        }
         "may do more than change rows" => (
             format!("the role of tenant {role} has rights on {object} beyond changing its rows"),
             revoke("TRUNCATE, REFERENCES, TRIGGER", role, object),
         ),
         "may rewrite history" => (
             format!("the role of tenant {role} may change {object}, to which it may only add"),
-            revoke("UPDATE, DELETE, TRUNCATE", role, object),
+            revoke(
+                if object.contains("audit_outbox") {
+                    "SELECT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER"
+                } else {
+                    "UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER"
+                },
+                role,
+                object,
+            ),
         ),
         other => (format!("{other}: {subject}"), "run `vitals setup`".to_owned()),
     };
@@ -276,5 +282,18 @@ fn revoke(rights: &str, role: &str, object: &str) -> String {
             format!("REVOKE {} ON {table} FROM {role}", rights.join(", "))
         }
         _ => format!("REVOKE {rights} ON {object} FROM {role}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advice_takes_a_right_from_what_it_was_given_on() {
+        assert_eq!(revoke("ALL", "a", "t.patient"), "REVOKE ALL ON t.patient FROM a");
+        assert_eq!(revoke("ALL", "everyone", "schema t"), "REVOKE ALL ON schema t FROM PUBLIC");
+        assert_eq!(revoke("UPDATE, DELETE", "a", "t.patient (body)"), "REVOKE UPDATE (body) ON t.patient FROM a");
+        assert_eq!(revoke("ALL", "a", "function t.f(integer)"), "REVOKE ALL ON function t.f(integer) FROM a");
     }
 }

@@ -146,26 +146,22 @@ async fn every_command_that_changes_something_is_in_the_trail() {
     let tail = program.run(&["audit", "tail", "--lines", "10000", "--json"]).await.expect(0).json();
 
     let about = |record: &&Value| record["tenant"] == id.as_str() && record["reason"] != "begun";
-    let mut seen: Vec<String> = tail
-        .as_array()
-        .expect("an array")
-        .iter()
-        .filter(about)
-        .map(|record| {
-            format!("{} {}", record["action"].as_str().unwrap_or("-"), record["decision"].as_str().unwrap_or("-"))
-        })
-        .collect();
+    let text = |record: &Value, name: &str| record[name].as_str().unwrap_or("-").to_owned();
+    let seen = tail.as_array().expect("an array").iter().filter(about);
+    let mut seen: Vec<String> =
+        seen.map(|record| ["origin", "action", "decision"].map(|name| text(record, name)).join(" ")).collect();
     seen.sort();
     assert_eq!(
         seen,
         [
-            "import allowed",
-            "migrate.up allowed",
-            "tenant.create allowed",
-            "tenant.create denied",
-            "tenant.delete allowed",
-            "tenant.resume allowed",
-            "tenant.suspend allowed",
+            "cli import allowed",
+            "cli migrate.up allowed",
+            "cli tenant.create allowed",
+            "cli tenant.create denied",
+            "cli tenant.delete allowed",
+            "cli tenant.resume allowed",
+            "cli tenant.suspend allowed",
+            "job import allowed",
         ]
     );
 }

@@ -41,8 +41,11 @@ pub async fn delete(
     }
     let suspended = tenants::suspend(admin, name, now).await?;
     // Requests that still come in then meet a suspension, not a schema that is going. Who does not read it in time is
-    // cut off, and refuses on its own.
-    servers::caught_up(admin, suspended, now).await?;
+    // cut off, and refuses on its own. As the owner: an administrator need not have rights of its own here.
+    let failed = || ControlError::database("wait for the servers that run");
+    let mut tx = begin(admin).await.map_err(failed())?;
+    servers::caught_up(&mut tx, suspended, now).await?;
+    tx.commit().await.map_err(failed())?;
     let mut attempt = 0;
     loop {
         attempt += 1;
