@@ -522,13 +522,15 @@ async fn bodies_and_addresses_have_their_limits() {
 
     is_an_outcome(&chunked(&of_size(LIMIT + 1)).await.expect("an answer").expect_outcome(413, "too-long"));
     // Announced: refused before it is sent.
-    let announced = format!(
-        "PUT /t/{}/fhir/Patient/big HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {all}\r\n{JSON_BODY}content-length: {}\r\n\r\n{{",
-        tenant.name,
-        LIMIT + 1
-    );
-    let refused = tokio::time::timeout(Duration::from_secs(10), raw::exchange(tenant.server, announced)).await;
-    is_an_outcome(&refused.expect("no wait for the rest").expect("an answer").expect_outcome(413, "too-long"));
+    let announced = |request: &str, media: &str, size: usize| {
+        let head = format!(
+            "{request} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {all}\r\n{media}content-length: {size}\r\n\r\n{{"
+        );
+        tokio::time::timeout(Duration::from_secs(10), raw::exchange(tenant.server, head))
+    };
+    let put = format!("PUT /t/{}/fhir/Patient/big", tenant.name);
+    let refused = announced(&put, JSON_BODY, LIMIT + 1).await.expect("no wait for the rest").expect("an answer");
+    is_an_outcome(&refused.expect_outcome(413, "too-long"));
     assert_eq!(tenant.get("Patient/big", &all).await.expect(200).header("etag"), "W/\"2\"");
 
     // Without a body at all: nothing says how long it would be, and it is none.
@@ -545,7 +547,9 @@ async fn bodies_and_addresses_have_their_limits() {
         Answer::of(request.header("content-type", "application/x-www-form-urlencoded").body(text))
     };
     form(LIMIT).await.expect(200);
-    is_an_outcome(&form(LIMIT + 1).await.expect_outcome(413, "too-long"));
+    let search = format!("POST /t/{}/fhir/Patient/_search", tenant.name);
+    let refused = announced(&search, FORM_BODY, LIMIT + 1).await.expect("no wait for the rest").expect("an answer");
+    is_an_outcome(&refused.expect_outcome(413, "too-long"));
 
     let path = format!("/t/{}/fhir/Patient", tenant.name);
     let longest = "x".repeat(16 * 1024 - path.len() - 2);

@@ -276,6 +276,12 @@ async fn every_refusal_leaves_one_record_that_says_why() {
     let bearer = |token: &str| Answer::of(client().get(format!("{}/Patient/a", tenant.base())).bearer_auth(token));
     let limited = tenant.token("system/Observation.c?code=http://loinc.org|2708-6").sign();
     let heart_rate = samples::heart_rate("any", "a").to_string();
+    let announced = format!(
+        "POST /t/{}/fhir/Patient HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {all}\r\n\
+         content-type: application/fhir+json\r\ncontent-length: 6000000\r\n\r\n",
+        tenant.name
+    );
+    let too_large = raw::exchange(tenant.server, announced).await.expect("an answer");
     let broken = format!("{}AAAA", &all[..all.len() - 4]);
 
     let mut cases = vec![
@@ -328,7 +334,7 @@ async fn every_refusal_leaves_one_record_that_says_why() {
             tenant.post("Observation", &all, r#"{"resourceType":"Observation","status":"final"}"#).await,
             json!({ "action": "create" }),
         ),
-        (413, tenant.post("Patient", &all, &" ".repeat(6 << 20)).await, json!({ "action": "create" })),
+        (413, too_large, json!({ "action": "create" })),
         (
             415,
             Answer::of(tenant.request(Method::POST, "Patient", &all).header("content-type", "text/plain").body("x"))

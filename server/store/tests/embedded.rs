@@ -235,7 +235,7 @@ const LOGIN_WRONGS: [(&str, &str, &str); 38] = [
     (
         "GRANT CREATE ON SCHEMA t_abcdefghijklmnopqrstuvwxyz TO t_abcdefghijklmnopqrstuvwxyz",
         "REVOKE CREATE ON SCHEMA t_abcdefghijklmnopqrstuvwxyz FROM t_abcdefghijklmnopqrstuvwxyz",
-        "may create in schema t_abc",
+        "may create in schema t_",
     ),
     (
         "GRANT CREATE ON DATABASE vitals TO vitals_app",
