@@ -116,8 +116,8 @@ pub async fn run() -> Exit {
     }
     let json = invocation.json;
     let ended = match invocation.command {
-        args::Command::Demo => demo::run(&settings).await,
-        args::Command::Serve => serve::run(&settings).await,
+        args::Command::Demo => Box::pin(demo::run(&settings)).await,
+        args::Command::Serve => Box::pin(serve::run(&settings)).await,
         args::Command::Setup => setup::run(&settings, json).await,
         args::Command::Tenant(command) => tenant::run(&settings, command, json).await,
         args::Command::Issuer(command) => issuer::run(&settings, command, json).await,

@@ -35,7 +35,7 @@ const SCOPES: &str = "vitals:read vitals:write users:read system/Patient.cruds s
 
 /// Serves the demo until a signal.
 pub async fn run(settings: &Settings) -> Result<Exit, CommandError> {
-    serve::serve(settings, async |app, opened| {
+    Box::pin(serve::serve(settings, async |app, opened| {
         let hospitals = physiology::hospitals(SEED, app.clock.now());
         let mut admin = opened.admin().await?;
         for hospital in &hospitals {
@@ -51,7 +51,7 @@ pub async fn run(settings: &Settings) -> Result<Exit, CommandError> {
         app.feed.refresh().await?;
         println!("{}", tour(&app.public_url, first, second, &token));
         Ok(())
-    })
+    }))
     .await
 }
 

@@ -26,7 +26,7 @@ const TRACES_WITHIN: Duration = Duration::from_secs(1);
 
 /// Serves until a signal.
 pub async fn run(settings: &Settings) -> Result<Exit, CommandError> {
-    serve(settings, async |_, _| Ok(())).await
+    Box::pin(serve(settings, async |_, _| Ok(()))).await
 }
 
 /// Serves until a signal; `ready` runs when the listeners are open and before the ready line is printed.
