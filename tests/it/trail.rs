@@ -372,6 +372,11 @@ async fn every_refusal_leaves_one_record_that_says_why() {
     bare("metadata").await.expect(200);
     bare(".well-known/smart-configuration").await.expect(200);
     assert_eq!(records(&tenant).await.len(), after);
+    // Unless a credential is shown, which nobody judges there.
+    let answer = tenant.get("metadata", "x.y.z").await.expect(200);
+    let record = one_left_by(&tenant, &answer).await;
+    assert_eq!((&record["action"], &record["decision"]), (&json!("document"), &json!("allowed")));
+    assert!(record.get("subject").is_none(), "{record}");
 }
 
 #[tokio::test]

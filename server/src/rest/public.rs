@@ -142,8 +142,17 @@ async fn document(app: &App, incoming: &Incoming, base: &FhirBase, written: Writ
             Written::Json(write) => write(app, base),
         })
     };
-    let response = made.await.unwrap_or_else(|failure| respond::failure(&failure, Format::Json));
-    for_any_origin(response, false)
+    let made = made.await;
+    // Nobody asks who reads it; a request that shows a credential all the same leaves its record.
+    if incoming.headers.contains_key(header::AUTHORIZATION) {
+        let mut record = trail::begin(app, incoming, base);
+        "document".clone_into(&mut record.action);
+        trail::ended(&mut record, made.as_ref().map(|response| response.status().as_u16()));
+        if let Err(failure) = trail::leave(app, record, None).await {
+            return for_any_origin(respond::failure(&failure, Format::Json), false);
+        }
+    }
+    for_any_origin(made.unwrap_or_else(|failure| respond::failure(&failure, Format::Json)), false)
 }
 
 /// CORS for documents that hold nothing of anybody's.
