@@ -16,6 +16,9 @@ CREATE TABLE patient (
     body text NOT NULL
 );
 CREATE INDEX patient_tokens ON patient USING gin (tokens);
+-- The orders that lists of patients are asked for in.
+CREATE INDEX patient_family ON patient (family DESC, id);
+CREATE INDEX patient_birth ON patient (birth_low DESC, id);
 
 -- The parts of names, folded for search by beginning; as written where that differs.
 CREATE TABLE patient_name (
@@ -40,6 +43,7 @@ CREATE TABLE patient_history (
     CONSTRAINT patient_history_pkey PRIMARY KEY (id, version),
     CONSTRAINT patient_history_body CHECK (deleted = (body IS NULL))
 );
+CREATE INDEX patient_history_last_updated ON patient_history (last_updated DESC, id);
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON patient, patient_name TO :role;
 GRANT SELECT, INSERT ON patient_history TO :role;

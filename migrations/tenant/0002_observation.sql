@@ -57,6 +57,7 @@ CREATE TABLE observation_history (
     CONSTRAINT observation_history_pkey PRIMARY KEY (id, version),
     CONSTRAINT observation_history_body CHECK (deleted = (body IS NULL))
 );
+CREATE INDEX observation_history_last_updated ON observation_history (last_updated DESC, id);
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON observation TO :role;
 GRANT SELECT, INSERT ON observation_history TO :role;

@@ -70,7 +70,10 @@ async fn tenants_are_made_listed_and_shown_with_the_members_of_the_contract() {
 
     let made = made.json();
     assert_eq!(members(&made), TENANT);
-    assert_eq!((&made["id"], &made["name"], &made["tier"]), (&id.as_str().into(), &"Sankt Märgen".into(), &"gold".into()));
+    assert_eq!(
+        (&made["id"], &made["name"], &made["tier"]),
+        (&id.as_str().into(), &"Sankt Märgen".into(), &"gold".into())
+    );
     assert_eq!((&made["status"], &made["isolation"]), (&"active".into(), &"schema".into()));
     assert!(made["created"].as_str().is_some_and(|time| time.ends_with('Z')), "{made}");
     assert_eq!(program.run(&["tenant", "show", &id, "--json"]).await.expect(0).json(), made);
@@ -130,9 +133,32 @@ async fn what_is_no_tenant_name_is_a_usage_error() {
     let Shared { program, .. } = program::shared().await;
     let too_long = "a".repeat(41);
     let names = [
-        "", "a", "ab", "North", "NORTH", "1north", "north-", "-north", "north_1", "north ", " north", "nörth", "north\"",
-        "north;--", "a,b", "north/south", "public", "default", "system", "operator", "admin", "auth", "fhir", "pgvitals",
-        "pg-north", &too_long,
+        "",
+        "a",
+        "ab",
+        "North",
+        "NORTH",
+        "1north",
+        "north-",
+        "-north",
+        "north_1",
+        "north ",
+        " north",
+        "nörth",
+        "north\"",
+        "north;--",
+        "a,b",
+        "north/south",
+        "public",
+        "default",
+        "system",
+        "operator",
+        "admin",
+        "auth",
+        "fhir",
+        "pgvitals",
+        "pg-north",
+        &too_long,
     ];
     for name in names {
         // After `--` a name may begin as an option does.

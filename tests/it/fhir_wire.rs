@@ -1,17 +1,13 @@
-//! What crosses the wire: texts that come back to the byte, XML, media types, refusals as OperationOutcomes, and the
-//! documents that say what is offered (section 5 of the contract).
+//! What crosses the wire: texts that come back to the byte, XML, media types, and refusals as OperationOutcomes
+//! (section 5 of the contract).
 
 use std::time::Duration;
 
-use reqwest::{Method, StatusCode};
+use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
-use vitals_fhir::{
-    catalog::{self, Code, ParameterKind},
-    resource::ResourceType,
-    search::form_text,
-};
-use vitals_tests::{Answer, Tenant, ask::content, ask::method, raw, samples, tenant::client, test_data};
+use vitals_fhir::search::form_text;
+use vitals_tests::{Answer, Tenant, raw, samples, tenant::client, test_data};
 
 const FHIR: &str = "application/fhir+json";
 const XML: &str = "application/fhir+xml";
@@ -97,17 +93,50 @@ async fn numbers_come_back_to_the_digit() {
     let long = format!("0.{}", "1234567890".repeat(4));
     let longest = "9".repeat(1_000);
     let kept = [
-        "0", "-0", "0.10", "120.00", "-0.0", "1e300", "1E+2", "1.50e-7", "1.0E-400", "37.20000000000000000000",
-        "1234567890123456789012345678901234567890", "0.1234567890123456789012345678901234567890", &long, &longest,
-        "9007199254740993", "1e-0",
+        "0",
+        "-0",
+        "0.10",
+        "120.00",
+        "-0.0",
+        "1e300",
+        "1E+2",
+        "1.50e-7",
+        "1.0E-400",
+        "37.20000000000000000000",
+        "1234567890123456789012345678901234567890",
+        "0.1234567890123456789012345678901234567890",
+        &long,
+        &longest,
+        "9007199254740993",
+        "1e-0",
     ];
     for number in kept {
         is_kept(&tenant, &with_value(number)).await;
     }
     let too_long = "9".repeat(1_001);
     let refused = [
-        "01", "1.", ".5", "+1", "-", "1e", "1e+", "0x10", "NaN", "Infinity", "-Infinity", "1_000", "1e401", "1e-401",
-        "1e99999999999", &too_long, "1,5", "\"1\"", "[1]", "{}", "true", "null",
+        "01",
+        "1.",
+        ".5",
+        "+1",
+        "-",
+        "1e",
+        "1e+",
+        "0x10",
+        "NaN",
+        "Infinity",
+        "-Infinity",
+        "1_000",
+        "1e401",
+        "1e-401",
+        "1e99999999999",
+        &too_long,
+        "1,5",
+        "\"1\"",
+        "[1]",
+        "{}",
+        "true",
+        "null",
     ];
     for number in refused {
         let body = unstamped(&with_value(number), "a");
@@ -123,9 +152,22 @@ async fn letters_of_every_script_come_back_and_are_told_apart() {
     let tenant = Tenant::fresh().await;
     let all = tenant.all();
     let words = [
-        "\u{e9}t\u{e9}", "e\u{301}te\u{301}", "\u{202e}evil", "zero\u{200b}width\u{200d}\u{feff}join", "\u{1f468}\u{200d}\u{1f469}",
-        "\u{fdd0}\u{fffe}\u{ffff}\u{1fffe}", "\u{10ffff}", "\u{f0000}", "ﬁ", "İstanbul", "ß", "Ω\u{2126}", "漢字", "\u{2028}\u{2029}",
-        "a\u{a0}b", "\u{ad}soft",
+        "\u{e9}t\u{e9}",
+        "e\u{301}te\u{301}",
+        "\u{202e}evil",
+        "zero\u{200b}width\u{200d}\u{feff}join",
+        "\u{1f468}\u{200d}\u{1f469}",
+        "\u{fdd0}\u{fffe}\u{ffff}\u{1fffe}",
+        "\u{10ffff}",
+        "\u{f0000}",
+        "ﬁ",
+        "İstanbul",
+        "ß",
+        "Ω\u{2126}",
+        "漢字",
+        "\u{2028}\u{2029}",
+        "a\u{a0}b",
+        "\u{ad}soft",
     ];
     for word in words {
         let text = format!(
@@ -208,6 +250,16 @@ async fn xml_is_the_same_resource() {
         assert!(refused.body.contains("?><OperationOutcome xmlns=\"http://hl7.org/fhir\">"), "{}", refused.body);
     }
 
+    // What XML cannot say is there as JSON alone; a write that is done is told of all the same.
+    let unspeakable = samples::patient("u", "\u{fffe}").to_string();
+    let request = tenant.request(Method::PUT, "Patient/u", &all).header("accept", XML).header("content-type", FHIR);
+    Answer::of(request.body(unspeakable)).await.expect(201);
+    for path in ["Patient/u", "Patient/u/_history/1", "Patient/u/_history", "Patient?_id=u"] {
+        tenant.get(path, &all).await.expect(200);
+        let xml = Answer::of(tenant.request(Method::GET, path, &all).header("accept", XML)).await.expect(406);
+        assert!(xml.body.contains("<code value=\"not-supported\"/>") && !xml.holds("mrn-u"), "{}", xml.body);
+    }
+
     // What is no such XML is refused, without a word to anybody else.
     let head = r#"<Observation xmlns="http://hl7.org/fhir"><id value="c"/><status value="final"/>"#;
     let tail = r#"<code><text value="x"/></code></Observation>"#;
@@ -267,8 +319,9 @@ const REFUSALS: &[Refusal] = &[
     // Addresses.
     refusal("GET", "", (405, "not-supported")),
     refusal("POST", "", (405, "not-supported")).sending(JSON_BODY, br#"{"resourceType":"Bundle","type":"batch"}"#),
-    refusal("GET", "_history", (404, "not-supported")),
-    refusal("GET", "Patient/_history", (405, "not-supported")),
+    refusal("GET", "_history", (405, "not-supported")),
+    refusal("POST", "_search", (405, "not-supported")).sending(FORM_BODY, b"_id=a"),
+    refusal("POST", "Patient/_history", (405, "not-supported")).allow("GET, HEAD"),
     refusal("PATCH", "Patient/a", (405, "not-supported")).allow("GET, HEAD, PUT, DELETE"),
     refusal("POST", "Patient/a", (405, "not-supported")).allow("GET, HEAD, PUT, DELETE"),
     refusal("PUT", "Patient", (405, "not-supported")).allow("GET, HEAD, POST"),
@@ -286,20 +339,25 @@ const REFUSALS: &[Refusal] = &[
     refusal("GET", "Patient/$match", (404, "not-supported")),
     refusal("GET", "Patient/a/$everything", (404, "not-supported")),
     refusal("GET", "Patient/a/%24everything", (404, "not-supported")),
-    refusal("GET", "Patient/a/Observation", (404, "not-supported")),
+    refusal("GET", "Patient/a/Device", (404, "not-supported")),
     refusal("GET", "$export", (404, "not-supported")),
     refusal("GET", ".well-known/openid-configuration", (404, "not-supported")),
     refusal("GET", "Patient//a", (404, "not-supported")),
     // Representations.
     Refusal { headers: "accept: text/html\r\n", ..refusal("GET", "Patient", (406, "not-supported")) },
     Refusal { headers: "accept: application/fhir+json;q=0\r\n", ..refusal("GET", "Patient", (406, "not-supported")) },
-    Refusal { headers: "accept: application/rdf+xml, text/turtle\r\n", ..refusal("GET", "Patient", (406, "not-supported")) },
+    Refusal {
+        headers: "accept: application/rdf+xml, text/turtle\r\n",
+        ..refusal("GET", "Patient", (406, "not-supported"))
+    },
     refusal("GET", "Patient?_format=ttl", (406, "not-supported")),
     refusal("GET", "metadata?_format=ttl", (406, "not-supported")),
     refusal("POST", "Patient", (415, "not-supported")).sending("", PATIENT),
     refusal("POST", "Patient", (415, "not-supported")).sending("content-type: text/plain\r\n", PATIENT),
-    refusal("POST", "Patient", (415, "not-supported")).sending("content-type: application/json-patch+json\r\n", PATIENT),
-    refusal("POST", "Patient", (415, "not-supported")).sending("content-type: application/fhir+json; charset=latin1\r\n", PATIENT),
+    refusal("POST", "Patient", (415, "not-supported"))
+        .sending("content-type: application/json-patch+json\r\n", PATIENT),
+    refusal("POST", "Patient", (415, "not-supported"))
+        .sending("content-type: application/fhir+json; charset=latin1\r\n", PATIENT),
     refusal("POST", "Patient", (415, "not-supported"))
         .sending("content-type: application/fhir+json\r\ncontent-type: application/fhir+json\r\n", PATIENT),
     refusal("POST", "Patient", (415, "not-supported"))
@@ -317,14 +375,14 @@ const REFUSALS: &[Refusal] = &[
     post(br#"{"resourceType":"Patient"}x"#, (400, "structure")),
     post(br#"{"resourceType":"Patient"}{"resourceType":"Patient"}"#, (400, "structure")),
     post(br#"{"resourceType":"Patient",}"#, (400, "structure")),
-    post(br#"{'resourceType':'Patient'}"#, (400, "structure")),
+    post(br"{'resourceType':'Patient'}", (400, "structure")),
     post(b"{\"resourceType\":\"Patient\"}//", (400, "structure")),
     post(b"\xef\xbb\xbf{\"resourceType\":\"Patient\"}", (400, "structure")),
     post(b"{\"resourceType\":\"Patient\",\"language\":\"\xff\"}", (400, "structure")),
     post(b"{\"resourceType\":\"Patient\",\"language\":\"\xc0\xaf\"}", (400, "structure")),
     post(b"\xff\xfe{\0}\0", (400, "structure")),
-    post(br#"{"resourceType":"Patient","name":[{"family":"\ud800"}]}"#, (400, "structure")),
-    post(br#"{"resourceType":"Patient","name":[{"family":"\u0000"}]}"#, (400, "structure")),
+    post(br#"{"resourceType":"Patient","name":[{"family":"\ud800"}]}"#, (400, "invalid")),
+    post(br#"{"resourceType":"Patient","name":[{"family":"\u0000"}]}"#, (400, "invalid")),
     post(b"{\"resourceType\":\"Patient\",\"name\":[{\"family\":\"a\nb\"}]}", (400, "structure")),
     post(br#"{"resourceType":"Patient","active":true,"active":true}"#, (400, "structure")),
     post(br#"{"resourceType":"Patient","active":true,"\u0061ctive":true}"#, (400, "structure")),
@@ -334,10 +392,11 @@ const REFUSALS: &[Refusal] = &[
     post(br#"{"resourceType":"Patient","name":{"family":"x"}}"#, (400, "structure")),
     post(br#"{"resourceType":"Patient","active":"true"}"#, (400, "structure")),
     post(br#"{"resourceType":"Patient","deceasedBoolean":true,"deceasedDateTime":"2020"}"#, (400, "structure")),
-    post(br#"{"resourceType":"Patient","birthDate":"29.2.1980"}"#, (422, "value")),
-    post(br#"{"resourceType":"Patient","birthDate":"1981-02-29"}"#, (422, "value")),
+    post(br#"{"resourceType":"Patient","birthDate":"29.2.1980"}"#, (400, "invalid")),
+    post(br#"{"resourceType":"Patient","birthDate":"1981-02-29"}"#, (400, "invalid")),
     post(br#"{"resourceType":"Patient","link":[{"type":"refer"}]}"#, (422, "required")),
-    refusal("POST", "Observation", (422, "required")).sending(JSON_BODY, br#"{"resourceType":"Observation","status":"final"}"#),
+    refusal("POST", "Observation", (422, "required"))
+        .sending(JSON_BODY, br#"{"resourceType":"Observation","status":"final"}"#),
     // Queries.
     refusal("GET", "Patient?name=%zz", (400, "invalid")),
     refusal("GET", "Patient?name=%FF", (400, "invalid")),
@@ -364,6 +423,7 @@ fn is_an_outcome(answer: &Answer) {
 #[tokio::test]
 async fn every_refusal_is_an_operation_outcome() {
     let tenant = Tenant::fresh().await;
+    let mut wrong = Vec::new();
     for case in REFUSALS {
         for base in [format!("/t/{}/fhir", tenant.name), "/fhir".to_owned()] {
             let Refusal { method, path, headers, body, expected: (status, code), allow } = case;
@@ -379,13 +439,16 @@ async fn every_refusal_is_an_operation_outcome() {
             );
             let what = format!("{method} {base}{slash}{path} {headers:?} {}", String::from_utf8_lossy(body));
             let answer = raw::exchange(tenant.server, [head.as_bytes(), body].concat()).await.expect(&what);
-            assert_eq!(answer.status, *status, "{what}: {}", answer.body);
-            assert_eq!(answer.json()["issue"][0]["code"], *code, "{what}: {}", answer.body);
+            if (answer.status, answer.json()["issue"][0]["code"].as_str()) != (*status, Some(*code)) {
+                wrong.push(format!("{what}: {} {}, not {status} {code}", answer.status, answer.body));
+                continue;
+            }
             is_an_outcome(&answer);
             assert_eq!(answer.headers.contains_key("allow"), *status == 405, "{what}");
             assert_eq!(answer.header("allow"), *allow, "{what}");
         }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert_eq!(tenant.get("Patient", &tenant.all()).await.expect(200).json()["total"], 0, "nothing was written");
 }
 
@@ -405,7 +468,13 @@ async fn who_shows_no_good_token_is_told_how_to() {
         (&own, bearer(&expired), 401, "expired", "Bearer error=\"invalid_token\""),
         (&own, bearer(&good).repeat(2), 400, "invalid", "Bearer error=\"invalid_request\""),
         (&own, bearer(&other.all()), 403, "forbidden", ""),
-        (&own, bearer(&tenant.token("system/Observation.cruds").sign()), 403, "forbidden", "Bearer error=\"insufficient_scope\""),
+        (
+            &own,
+            bearer(&tenant.token("system/Observation.cruds").sign()),
+            403,
+            "forbidden",
+            "Bearer error=\"insufficient_scope\"",
+        ),
         (&none, String::new(), 404, "not-found", ""),
         (&none, bearer(&good), 403, "forbidden", ""),
         (&none, bearer("x"), 401, "login", "Bearer error=\"invalid_token\""),
@@ -427,9 +496,10 @@ async fn bodies_and_addresses_have_their_limits() {
     const LIMIT: usize = 5 * 1024 * 1024;
     let tenant = Tenant::fresh().await;
     let all = tenant.all();
+    // A string may have a megabyte; white space is free.
     let of_size = |size: usize| {
-        let frame = r#"{"resourceType":"Patient","id":"big","name":[{"text":""}]}"#;
-        frame.replace("\"text\":\"", &format!("\"text\":\"{}", "x".repeat(size - frame.len())))
+        let body = r#"{"resourceType":"Patient","id":"big"}"#;
+        format!("{body}{}", " ".repeat(size - body.len()))
     };
     // Just within, announced and in chunks.
     tenant.put("Patient/big", &all, &of_size(LIMIT)).await.expect(201);
@@ -452,13 +522,15 @@ async fn bodies_and_addresses_have_their_limits() {
 
     is_an_outcome(&chunked(&of_size(LIMIT + 1)).await.expect("an answer").expect_outcome(413, "too-long"));
     // Announced: refused before it is sent.
-    let announced = format!(
-        "PUT /t/{}/fhir/Patient/big HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {all}\r\n{JSON_BODY}content-length: {}\r\n\r\n{{",
-        tenant.name,
-        LIMIT + 1
-    );
-    let refused = tokio::time::timeout(Duration::from_secs(10), raw::exchange(tenant.server, announced)).await;
-    is_an_outcome(&refused.expect("no wait for the rest").expect("an answer").expect_outcome(413, "too-long"));
+    let announced = |request: &str, media: &str, size: usize| {
+        let head = format!(
+            "{request} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {all}\r\n{media}content-length: {size}\r\n\r\n{{"
+        );
+        tokio::time::timeout(Duration::from_secs(10), raw::exchange(tenant.server, head))
+    };
+    let put = format!("PUT /t/{}/fhir/Patient/big", tenant.name);
+    let refused = announced(&put, JSON_BODY, LIMIT + 1).await.expect("no wait for the rest").expect("an answer");
+    is_an_outcome(&refused.expect_outcome(413, "too-long"));
     assert_eq!(tenant.get("Patient/big", &all).await.expect(200).header("etag"), "W/\"2\"");
 
     // Without a body at all: nothing says how long it would be, and it is none.
@@ -468,15 +540,16 @@ async fn bodies_and_addresses_have_their_limits() {
     );
     is_an_outcome(&raw::exchange(tenant.server, bare).await.expect("an answer").expect_outcome(400, "structure"));
 
-    // A form may be four times as long as an address.
+    // A form may hold as much as a body.
     let form = |size: usize| {
         let request = tenant.request(Method::POST, "Patient/_search", &all);
-        let values = format!("name={}", "a".repeat(200));
-        let text = format!("{values}&x={}", "y".repeat(size - values.len() - 3));
+        let text = format!("name=a&x={}", "y".repeat(size - 9));
         Answer::of(request.header("content-type", "application/x-www-form-urlencoded").body(text))
     };
-    form(64 * 1024).await.expect(200);
-    is_an_outcome(&form(64 * 1024 + 1).await.expect_outcome(413, "too-long"));
+    form(LIMIT).await.expect(200);
+    let search = format!("POST /t/{}/fhir/Patient/_search", tenant.name);
+    let refused = announced(&search, FORM_BODY, LIMIT + 1).await.expect("no wait for the rest").expect("an answer");
+    is_an_outcome(&refused.expect_outcome(413, "too-long"));
 
     let path = format!("/t/{}/fhir/Patient", tenant.name);
     let longest = "x".repeat(16 * 1024 - path.len() - 2);
@@ -484,198 +557,6 @@ async fn bodies_and_addresses_have_their_limits() {
     for length in [16 * 1024, 40 * 1024] {
         let refused = tenant.get(&format!("Patient?x={}", "x".repeat(length)), &all).await;
         is_an_outcome(&refused.expect_outcome(414, "too-long"));
-    }
-}
-
-#[tokio::test]
-async fn metadata_says_what_works_and_nothing_else() {
-    let tenant = Tenant::fresh().await;
-    let all = tenant.all();
-    for base in [tenant.base(), format!("{}/fhir", tenant.server.url)] {
-        let public = Answer::of(client().get(format!("{base}/metadata"))).await.expect(200);
-        let statement = public.json();
-        assert_eq!(statement["resourceType"], "CapabilityStatement");
-        assert_eq!(statement["implementation"]["url"], base);
-        assert_eq!(public.header("content-type"), "application/fhir+json; charset=utf-8");
-        assert_eq!(public.header("access-control-allow-origin"), "*");
-        let xml = Answer::of(client().get(format!("{base}/metadata?_format=xml"))).await.expect(200);
-        assert!(xml.body.contains("?><CapabilityStatement xmlns"), "{}", xml.body);
-
-        let resources = statement["rest"][0]["resource"].as_array().expect("resources");
-        let kinds: Vec<&str> = resources.iter().map(|resource| resource["type"].as_str().expect("a type")).collect();
-        assert_eq!(kinds, ResourceType::ALL.map(ResourceType::name));
-        for (kind, resource) in ResourceType::ALL.into_iter().zip(resources) {
-            let body = content(kind, "a", "x").to_string();
-            tenant.put(&format!("{kind}/a"), &all, &body).await.sound();
-            // Each search parameter is understood, however strict the caller is.
-            for parameter in resource["searchParam"].as_array().expect("parameters") {
-                let name = parameter["name"].as_str().expect("a name");
-                let value = match parameter["type"].as_str() {
-                    Some("date") => "2026-03-01",
-                    _ => "a",
-                };
-                let address = format!("{base}/{kind}?{name}={value}");
-                let request = client().get(&address).bearer_auth(&all).header("prefer", "handling=strict");
-                let found = Answer::of(request).await.expect(200);
-                assert_eq!(found.link("self"), Some(address), "{name} is applied");
-                assert!(parameter["definition"].as_str().is_some_and(|url| url.starts_with("http://hl7.org/fhir/")));
-            }
-            let listed: Vec<&str> = resource["interaction"]
-                .as_array()
-                .expect("interactions")
-                .iter()
-                .map(|interaction| interaction["code"].as_str().expect("a code"))
-                .collect();
-            // Each interaction of R4 is either listed and offered, or neither.
-            let every = [
-                ("read", Method::GET, "a"),
-                ("vread", Method::GET, "a/_history/1"),
-                ("history-instance", Method::GET, "a/_history"),
-                ("search-type", Method::GET, ""),
-                ("search-type", Method::POST, "_search"),
-                ("create", Method::POST, ""),
-                ("update", Method::PUT, "a"),
-                ("patch", Method::PATCH, "a"),
-                ("history-type", Method::GET, "_history"),
-                ("delete", Method::DELETE, "a"),
-            ];
-            for (code, method, path) in every {
-                let address = format!("{base}/{kind}/{path}");
-                let request = client().request(method.clone(), address.trim_end_matches('/')).bearer_auth(&all);
-                let status = Answer::of(request).await.sound().status;
-                assert_eq!(status != 405, listed.contains(&code), "{method} {address}: {code} is listed: {listed:?}");
-            }
-        }
-        for interaction in statement["rest"][0]["interaction"].as_array().into_iter().flatten() {
-            panic!("nothing is offered of the whole system yet: {interaction}");
-        }
-    }
-    let nobody = Answer::of(client().get(format!("{}/t/nobody-here/fhir/metadata", tenant.server.url))).await;
-    nobody.expect_outcome(404, "not-found");
-}
-
-#[tokio::test]
-async fn discovery_lists_what_is_there() {
-    let tenant = Tenant::fresh().await;
-    let address = format!("{}/.well-known/smart-configuration", tenant.base());
-    let found = Answer::of(client().get(&address)).await.expect(200);
-    assert_eq!(found.header("content-type"), "application/json");
-    assert_eq!(found.header("access-control-allow-origin"), "*");
-    let configuration = found.json();
-    assert_eq!(configuration["issuer"], format!("{}/t/{}/auth", tenant.server.url, tenant.name));
-
-    // Every address in it answers; the keys are those that tokens are signed with.
-    for (name, value) in configuration.as_object().expect("an object") {
-        if name.ends_with("_uri") || name.ends_with("_endpoint") {
-            let answer = Answer::of(client().get(value.as_str().expect("an address"))).await.expect(200);
-            assert_eq!(answer.header("access-control-allow-origin"), "*");
-        }
-    }
-    let keys = Answer::of(client().get(configuration["jwks_uri"].as_str().expect("an address"))).await.json();
-    let key = &keys["keys"][0];
-    assert_eq!((&key["kty"], &key["crv"]), (&json!("EC"), &json!("P-256")));
-    assert!(key.get("d").is_none(), "a private key is nobody's business");
-
-    // Every scope in it is understood.
-    for scope in configuration["scopes_supported"].as_array().expect("scopes") {
-        let scope = scope.as_str().expect("a scope");
-        assert!(vitals_access::scope::is_known(scope), "{scope}");
-    }
-    for path in ["/fhir/.well-known/smart-configuration", "/fhir/.well-known/x", "/t/nobody-here/fhir/.well-known/smart-configuration"] {
-        Answer::of(client().get(format!("{}{path}", tenant.server.url))).await.expect(404);
-    }
-}
-
-#[tokio::test]
-async fn public_documents_are_for_every_origin_and_nothing_else_is() {
-    let tenant = Tenant::fresh().await;
-    let (url, name) = (&tenant.server.url, &tenant.name);
-    for path in [
-        format!("/t/{name}/fhir/metadata"),
-        "/fhir/metadata".to_owned(),
-        format!("/t/{name}/fhir/.well-known/smart-configuration"),
-        format!("/t/{name}/auth/jwks"),
-    ] {
-        let request = client().get(format!("{url}{path}")).header("origin", "https://app.example");
-        assert_eq!(Answer::of(request).await.expect(200).header("access-control-allow-origin"), "*", "{path}");
-        let preflight = client()
-            .request(Method::OPTIONS, format!("{url}{path}"))
-            .header("origin", "https://app.example")
-            .header("access-control-request-method", "GET");
-        let preflight = Answer::of(preflight).await.expect(204);
-        assert_eq!(preflight.header("access-control-allow-origin"), "*", "{path}");
-        assert!(preflight.header("access-control-allow-methods").contains("GET"), "{path}");
-        assert_eq!(preflight.header("access-control-allow-credentials"), "");
-        let head = Answer::of(client().head(format!("{url}{path}"))).await.expect(200);
-        assert_eq!(head.body, "");
-    }
-    for path in ["Patient", "Patient/a"] {
-        let request = tenant.request(Method::GET, path, &tenant.all()).header("origin", "https://app.example");
-        let answer = Answer::of(request).await.sound();
-        assert_eq!(answer.header("access-control-allow-origin"), "", "{path}: no client of this tenant is registered");
-    }
-}
-
-#[tokio::test]
-async fn the_openapi_document_describes_what_answers() {
-    let tenant = Tenant::fresh().await;
-    let all = tenant.all();
-    let server = tenant.server;
-    for kind in ResourceType::ALL {
-        tenant.put(&format!("{kind}/a"), &all, &content(kind, "a", "x").to_string()).await.expect(201);
-    }
-    let document = Answer::of(client().get(format!("{}/openapi.json", server.url))).await.expect(200).json();
-    let plain = Answer::of(client().get(format!("{}/openapi.plain.json", server.url))).await.expect(200);
-    assert!(!plain.body.contains("fhir+json"), "the plain copy knows application/json alone");
-    Answer::of(client().get(format!("{}/docs", server.url))).await.expect(200);
-
-    let mut described = Vec::new();
-    for (template, item) in document["paths"].as_object().expect("paths") {
-        let operator = item.get("servers").is_some();
-        for (name, operation) in item.as_object().expect("an item") {
-            let Ok(method) = name.to_uppercase().parse::<Method>() else { continue };
-            if !["get", "post", "put", "delete"].contains(&name.as_str()) {
-                continue;
-            }
-            described.push(format!("{method} {template}"));
-            if operator && method != Method::GET {
-                continue;
-            }
-            let path = template.replace("{tenant}", tenant.name.as_str()).replace("{id}", "a").replace("{vid}", "1");
-            let (url, token) = if operator { (&server.operator_url, &server.operator_token) } else { (&server.url, &all) };
-            let mut request = client().request(method.clone(), format!("{url}{path}")).bearer_auth(token);
-            if method == Method::POST && path.ends_with("_search") {
-                request = request.header("content-type", "application/x-www-form-urlencoded").body("_id=a");
-            } else if matches!(method, Method::POST | Method::PUT) {
-                let kind = if path.contains("/Patient") { ResourceType::Patient } else { ResourceType::Observation };
-                request = request.header("content-type", FHIR).body(content(kind, "a", "y").to_string());
-            }
-            let answer = Answer::of(request).await.sound();
-            let responses = operation["responses"].as_object().expect("responses");
-            assert!(responses.contains_key(&answer.status.to_string()), "{method} {path}: {} is not described", answer.status);
-            // What was deleted at one base is gone at the next.
-            let gone = template.starts_with("/fhir/") && matches!(answer.status, 404 | 410);
-            assert!(answer.status < 400 || gone, "{method} {path}: {} {}", answer.status, answer.body);
-            if !answer.body.is_empty() && answer.status < 300 {
-                let media = answer.header("content-type").split(';').next().expect("a media type").to_owned();
-                let content = &responses[&answer.status.to_string()]["content"];
-                assert!(content.get(&media).is_some(), "{method} {path}: {media} is not described");
-            }
-        }
-    }
-    for operation in catalog::all() {
-        let path = operation.path.replace(":id", "{id}").replace(":vid", "{vid}");
-        for base in ["/t/{tenant}/fhir", "/fhir"] {
-            let line = format!("{} {base}/{path}", method(operation.method));
-            assert!(described.contains(&line), "{line} is not described");
-        }
-        if operation.code == Code::SearchType {
-            let described = &document["paths"][format!("/fhir/{path}")]["get"]["parameters"];
-            let names: Vec<&str> = described.as_array().expect("a list").iter().filter_map(|one| one["name"].as_str()).collect();
-            for parameter in catalog::parameters(operation.resource) {
-                assert!(names.contains(&parameter.name) || parameter.kind == ParameterKind::Result, "{}", parameter.name);
-            }
-        }
     }
 }
 
@@ -755,7 +636,6 @@ async fn real_resources_come_back_as_they_were() {
     println!("{count} resources, {} of them refused", refused.len());
     assert!(refused.is_empty(), "{}", refused.join("\n"));
     assert!(count > 1_900, "only {count} resources in {}", folder.display());
-    assert_eq!(StatusCode::OK.as_u16(), tenant.get("Observation?_count=1", &tenant.all()).await.status);
 }
 
 fn text_of<'r>(resource: &'r Value, name: &str) -> &'r str {

@@ -88,10 +88,22 @@ async fn o09_a_put_that_leaves_the_limit_is_403_and_one_from_outside_of_it_404()
         resource
     };
     for (number, (scope, name, outside)) in [
-        ("system/Observation.cruds?category=vital-signs", "category", of_category("x", "laboratory")["category"].clone()),
-        ("system/Observation.cruds?code=http://loinc.org|8867-4", "code", samples::vital("x", "p1", samples::SPO2, 1.0, "2026")["code"].clone()),
+        (
+            "system/Observation.cruds?category=vital-signs",
+            "category",
+            of_category("x", "laboratory")["category"].clone(),
+        ),
+        (
+            "system/Observation.cruds?code=http://loinc.org|8867-4",
+            "code",
+            samples::vital("x", "p1", samples::SPO2, 1.0, "2026")["code"].clone(),
+        ),
         ("system/Observation.cruds?status=final", "status", json!("preliminary")),
-        ("vitals.heart_rate:write vitals.heart_rate:read", "code", samples::vital("x", "p1", samples::SPO2, 1.0, "2026")["code"].clone()),
+        (
+            "vitals.heart_rate:write vitals.heart_rate:read",
+            "code",
+            samples::vital("x", "p1", samples::SPO2, 1.0, "2026")["code"].clone(),
+        ),
         ("vitals:write vitals:read", "category", Value::Null),
     ]
     .into_iter()
@@ -111,7 +123,10 @@ async fn o09_a_put_that_leaves_the_limit_is_403_and_one_from_outside_of_it_404()
         let inside_of = |id: &str| with(id, "id", json!(id));
         plant(&tenant, &inside_of(&mine)).await;
         plant(&tenant, &outside_of(&theirs)).await;
-        let before = (text(&tenant, &format!("Observation/{mine}")).await, text(&tenant, &format!("Observation/{theirs}")).await);
+        let before = (
+            text(&tenant, &format!("Observation/{mine}")).await,
+            text(&tenant, &format!("Observation/{theirs}")).await,
+        );
 
         let left = put(&tenant, &token, &outside_of(&mine)).await;
         assert_eq!(left.header("www-authenticate"), "Bearer error=\"insufficient_scope\"", "{scope}: {}", left.body);
@@ -122,7 +137,10 @@ async fn o09_a_put_that_leaves_the_limit_is_403_and_one_from_outside_of_it_404()
         tenant.post("Observation", &token, &outside_of("x").to_string()).await.expect_outcome(403, "forbidden");
         tenant.delete(&format!("Observation/{theirs}"), &token).await.expect_outcome(404, "not-found");
 
-        let after = (text(&tenant, &format!("Observation/{mine}")).await, text(&tenant, &format!("Observation/{theirs}")).await);
+        let after = (
+            text(&tenant, &format!("Observation/{mine}")).await,
+            text(&tenant, &format!("Observation/{theirs}")).await,
+        );
         assert_eq!(before, after, "{scope}");
         // Within the limit the same requests are fine.
         put(&tenant, &token, &inside_of(&mine)).await.expect(200);

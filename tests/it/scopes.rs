@@ -49,7 +49,8 @@ impl Row {
             Letter::Delete => 'd',
             Letter::Search => 's',
         };
-        let part = text.split("; ").find(|part| part.split('=').next().is_some_and(|letters| letters.contains(sign)))?;
+        let part =
+            text.split("; ").find(|part| part.split('=').next().is_some_and(|letters| letters.contains(sign)))?;
         match part.split_once('=').expect("letters=labels").1 {
             "*" => Some(all.to_vec()),
             labels => Some(labels.split(' ').filter(|label| !label.is_empty()).collect()),
@@ -152,9 +153,8 @@ async fn judge(row: Row) {
         let never = Uuid::new_v4().to_string();
         let unknown = match operation.code {
             // Would make it.
-            Code::Create | Code::Update => None,
-            // Is not about one of them.
-            Code::HistoryType => None,
+            // A history of the type is not about one of them.
+            Code::Create | Code::Update | Code::HistoryType => None,
             _ => Some(Ask::of(operation, &never, &Value::Null).send(&base, Some(&token)).await),
         };
         for label in labels {
@@ -169,8 +169,8 @@ async fn judge(row: Row) {
             };
             let reached = reach.contains(label);
             let expected = match (operation.code, reached) {
-                (Code::Read | Code::Vread | Code::HistoryInstance | Code::Update, true) => 200,
-                (Code::SearchType | Code::SearchTypePost | Code::SearchCompartment | Code::HistoryType, _) => 200,
+                (Code::Read | Code::Vread | Code::HistoryInstance | Code::Update, true)
+                | (Code::SearchType | Code::SearchTypePost | Code::SearchCompartment | Code::HistoryType, _) => 200,
                 (Code::Create, true) => 201,
                 // A new Patient has an id of its own, which is in nobody's compartment.
                 (Code::Create, false) => 403,
@@ -289,7 +289,11 @@ async fn limits_of_v2_scopes_reach_what_they_name() {
         row("system/Observation.rs?code=http://example.org/local|8867-4", "", "rs="),
         row("system/Observation.cruds?status=preliminary", "", "cruds=lab"),
         row("system/Observation.rs?category=vital-signs&status=preliminary", "", "rs="),
-        row("system/Observation.cruds?_security=http://terminology.hl7.org/CodeSystem/v3-Confidentiality|R", "", "cruds=lab"),
+        row(
+            "system/Observation.cruds?_security=http://terminology.hl7.org/CodeSystem/v3-Confidentiality|R",
+            "",
+            "cruds=lab",
+        ),
         row("system/Patient.ruds?_security=R", "ruds=p2", ""),
         // A Patient has no category: the limit lets none of them through.
         row("system/*.rs?category=vital-signs", "", "rs=hr1 hr2 hrd spo mix"),

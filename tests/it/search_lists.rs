@@ -157,7 +157,8 @@ async fn the_history_of_a_type_lists_every_version_last_written_first() {
     assert_eq!(listed(&whole), expected);
     assert_eq!((&whole.json()["type"], &whole.json()["total"]), (&json!("history"), &json!(9)));
     for size in [1, 4, 9] {
-        let (mut page, mut all_listed) = (tenant.get(&format!("Observation/_history?_count={size}"), &all).await, vec![]);
+        let (mut page, mut all_listed) =
+            (tenant.get(&format!("Observation/_history?_count={size}"), &all).await, vec![]);
         loop {
             all_listed.extend(listed(&page));
             let Some(next) = page.link("next") else { break };
@@ -175,7 +176,11 @@ async fn the_history_of_a_type_lists_every_version_last_written_first() {
     ];
     for (scope, patient, expected) in cases {
         let token = tenant.token(scope).patient(patient).sign();
-        assert_eq!(listed(&tenant.get("Observation/_history", &token).await.expect(200)), expected, "{scope} {patient}");
+        assert_eq!(
+            listed(&tenant.get("Observation/_history", &token).await.expect(200)),
+            expected,
+            "{scope} {patient}"
+        );
     }
     // The letter is s; r alone is for one resource.
     tenant.get("Observation/_history", &tenant.token("system/Observation.r").sign()).await.expect(403);

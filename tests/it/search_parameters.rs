@@ -123,23 +123,45 @@ fn observation(id: &str, code: &str, rest: &Value) -> Value {
 }
 
 fn observations() -> Vec<Value> {
-    let part = |code: &str, value: f64| json!({"code": {"coding": [{"system": "http://loinc.org", "code": code,
-        "display": "Part of pressure"}]}, "valueQuantity": quantity(value, "mmHg", "mm[Hg]")});
+    let part = |code: &str, value: f64| {
+        json!({"code": {"coding": [{"system": "http://loinc.org", "code": code,
+        "display": "Part of pressure"}]}, "valueQuantity": quantity(value, "mmHg", "mm[Hg]")})
+    };
     vec![
-        observation("fever", "8310-5", &json!({"subject": {"reference": "Patient/p1"}, "effectiveDateTime": "2026-03-01",
+        observation(
+            "fever",
+            "8310-5",
+            &json!({"subject": {"reference": "Patient/p1"}, "effectiveDateTime": "2026-03-01",
             "code": {"text": "Körper Temperature", "coding": [{"system": "http://loinc.org", "code": "8310-5"}]},
             "category": [{"coding": [{"code": "vital-signs", "display": "Vital Signs"}]}],
-            "encounter": {"reference": "Encounter/e1"}, "valueQuantity": quantity(98.6, "°F", "[degF]")})),
-        observation("pulse", "8867-4", &json!({"subject": {"reference": "Patient/p1"},
+            "encounter": {"reference": "Encounter/e1"}, "valueQuantity": quantity(98.6, "°F", "[degF]")}),
+        ),
+        observation(
+            "pulse",
+            "8867-4",
+            &json!({"subject": {"reference": "Patient/p1"},
             "effectiveDateTime": "2026-03-02T10:00:00Z", "identifier": [{"system": "urn:x", "value": "7"}],
             "performer": [{"reference": "Practitioner/d1"}, {"identifier": {"system": "urn:staff", "value": "9"}}],
-            "device": {"reference": "Device/d1"}, "valueQuantity": quantity(72.0, "beats/minute", "/min")})),
-        observation("press", "85354-9", &json!({"subject": {"reference": "Patient/p2"}, "status": "preliminary",
-            "effectivePeriod": {"start": "2026-03-01"}, "component": [part("8480-6", 120.0), part("8462-4", 80.0)]})),
-        observation("rhythm", "8884-9", &json!({"subject": {"identifier": {"system": "urn:mrn", "value": "1"}},
-            "valueCodeableConcept": {"text": "Sinus", "coding": [{"system": "urn:r", "code": "sinus"}]}})),
-        observation("ward", "8310-5", &json!({"subject": {"reference": "Group/g1"},
-            "valueQuantity": {"value": 5.4, "comparator": "<", "unit": "mg"}})),
+            "device": {"reference": "Device/d1"}, "valueQuantity": quantity(72.0, "beats/minute", "/min")}),
+        ),
+        observation(
+            "press",
+            "85354-9",
+            &json!({"subject": {"reference": "Patient/p2"}, "status": "preliminary",
+            "effectivePeriod": {"start": "2026-03-01"}, "component": [part("8480-6", 120.0), part("8462-4", 80.0)]}),
+        ),
+        observation(
+            "rhythm",
+            "8884-9",
+            &json!({"subject": {"identifier": {"system": "urn:mrn", "value": "1"}},
+            "valueCodeableConcept": {"text": "Sinus", "coding": [{"system": "urn:r", "code": "sinus"}]}}),
+        ),
+        observation(
+            "ward",
+            "8310-5",
+            &json!({"subject": {"reference": "Group/g1"},
+            "valueQuantity": {"value": 5.4, "comparator": "<", "unit": "mg"}}),
+        ),
     ]
 }
 
@@ -260,8 +282,12 @@ async fn quantities_are_found_in_whichever_unit_of_ucum() {
 async fn an_update_and_a_delete_change_what_is_found() {
     let tenant = world(&observations()).await;
     let all = tenant.all();
-    let rewritten = observation("fever", "8867-4", &json!({"subject": {"reference": "Patient/p9"},
-        "valueCodeableConcept": {"coding": [{"code": "high"}]}}));
+    let rewritten = observation(
+        "fever",
+        "8867-4",
+        &json!({"subject": {"reference": "Patient/p9"},
+        "valueCodeableConcept": {"coding": [{"code": "high"}]}}),
+    );
     tenant.put("Observation/fever", &all, &rewritten.to_string()).await.expect(200);
     tenant.delete("Observation/press", &all).await.expect(204);
     let renamed = json!({"resourceType": "Patient", "id": "ada", "name": [{"family": "King"}]});

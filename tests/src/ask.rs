@@ -47,6 +47,11 @@ impl Ask {
         Self { method: method(operation.method), path, body }
     }
 
+    /// The same with HEAD, for a row that is asked for with GET.
+    pub fn head(&self) -> Option<Self> {
+        (self.method == Method::GET).then(|| Self { method: Method::HEAD, ..self.clone() })
+    }
+
     /// Sends it, with or without a token.
     pub async fn send(&self, base: &str, token: Option<&str>) -> Answer {
         let mut request = client().request(self.method.clone(), format!("{base}/{}", self.path));

@@ -48,7 +48,7 @@ pub fn asked<'p>(address: &Fhir<'p>, method: &poem::http::Method) -> Result<Aske
         Fhir::Compartment(id, kind) => (kind, id, "", &[Code::SearchCompartment]),
         Fhir::InstanceHistory(kind, id) => (kind, id, "", &[Code::HistoryInstance]),
         Fhir::InstanceVersion(kind, id, version) => (kind, id, version, &[Code::Vread]),
-        Fhir::System => return Err(not_offered("")),
+        Fhir::System | Fhir::NotOffered => return Err(not_offered("")),
         Fhir::Metadata | Fhir::SmartConfiguration => return Err(not_offered("GET, HEAD")),
         Fhir::Nothing => return Err(nothing()),
     };
@@ -116,6 +116,12 @@ impl Request<'_> {
         format!("{}{}", self.app.public_url, self.base.path())
     }
 
+    /// The representation that the address asks for, as links that lead on from it say it again.
+    pub(super) fn format_wish(&self) -> String {
+        let wish = self.query.iter().find(|(name, _)| name == "_format");
+        wish.map_or_else(String::new, |pair| format!("&{}", search::form_text(std::slice::from_ref(pair))))
+    }
+
     /// The bases under which an absolute reference is one to this tenant.
     pub(super) fn bases(&self, access: &Access) -> [String; 2] {
         let public = &self.app.public_url;
@@ -143,13 +149,13 @@ async fn run_on<R: Table>(
             if request.incoming.has_seen(found.version, found.last_updated) {
                 return Ok(respond::not_modified(found.version.number(), found.last_updated));
             }
-            Ok(resource(StatusCode::OK, request, found))
+            resource(request, found)
         }
         Code::Vread => {
             let id = id::<R>(asked.id)?;
             let version = Version::parse(asked.version).ok_or_else(|| Failure::not_found(&id))?;
             let found = interaction::vread::vread(cx, &id, version).await?;
-            Ok(resource(StatusCode::OK, request, found))
+            resource(request, found)
         }
         Code::HistoryInstance => list::history(cx, request, &id::<R>(asked.id)?).await,
         Code::HistoryType => list::history_of_type::<R>(cx, request).await,
@@ -160,7 +166,7 @@ async fn run_on<R: Table>(
         }
         Code::SearchTypePost => {
             negotiate::is_form(&request.incoming.headers)?;
-            let form = request.incoming.read_body(super::request::MAX_ADDRESS * 4).await?;
+            let form = request.incoming.read_body(super::request::MAX_BODY).await?;
             let form = String::from_utf8(form)
                 .map_err(|_| Failure::malformed(Issue::error(IssueCode::Invalid, "The form is not UTF-8.")))?;
             let mut pairs = request.query.clone();
@@ -208,10 +214,10 @@ fn id<R: Resource>(raw: &str) -> Result<Id<R>, Failure> {
     })
 }
 
-fn resource<R: Resource>(status: StatusCode, request: &Request<'_>, found: Versioned<R>) -> Response {
-    let mut response = respond::fhir(status, request.format, found.body);
+fn resource<R: Resource>(request: &Request<'_>, found: Versioned<R>) -> Result<Response, Failure> {
+    let mut response = respond::disclosed(request.format, found.body)?;
     respond::versioned(&mut response, found.version.number(), found.last_updated, None);
-    response
+    Ok(response)
 }
 
 async fn create<R: Table>(cx: &mut Exchange<'_>, request: &mut Request<'_>) -> Result<Response, Failure> {

@@ -1,6 +1,6 @@
 //! Answers that come in pages: searches and histories.
 
-use poem::{Response, http::StatusCode};
+use poem::Response;
 use vitals_fhir::{
     outcome::{Issue, IssueCode},
     resource::{Id, Patient, Resource, Version},
@@ -42,12 +42,12 @@ pub async fn search<R: Table>(
         Some(next) => {
             let place = Place { list: list.clone(), query: pairs, mark: next.mark.clone(), id: next.id.clone() };
             let token = page::seal(&request.app.master_key, cx.access, place, cx.now())?;
-            Some(format!("{base}/{list}?_page={token}"))
+            Some(format!("{base}/{list}?_page={token}{}", request.format_wish()))
         }
     };
     let links = bundle::Links { itself: address(&base, &list, &query.applied), next };
     let body = bundle::searchset(&page, &base, &links, total, &query);
-    Ok(respond::fhir(StatusCode::OK, request.format, body))
+    respond::disclosed(request.format, body)
 }
 
 /// A page of the versions of one resource.
@@ -68,14 +68,14 @@ pub async fn history<R: Table>(cx: &mut Exchange<'_>, request: &Request<'_>, id:
             let mark = Mark::Number(oldest.version.number());
             let place = Place { list: list.clone(), query: pairs.clone(), mark, id: String::new() };
             let token = page::seal(&request.app.master_key, cx.access, place, cx.now())?;
-            Some(format!("{base}/{list}?_page={token}"))
+            Some(format!("{base}/{list}?_page={token}{}", request.format_wish()))
         }
     };
     let total = (after.is_none() && next.is_none() && count > 0).then_some(history.entries.len() as u64);
     let applied: Vec<_> = pairs.into_iter().filter(|(name, _)| name == "_count").collect();
     let links = bundle::Links { itself: address(&base, &list, &applied), next };
     let body = bundle::history(&history, &base, &links, total);
-    Ok(respond::fhir(StatusCode::OK, request.format, body))
+    respond::disclosed(request.format, body)
 }
 
 /// A page of the versions of all resources of a type.
@@ -92,13 +92,13 @@ pub async fn history_of_type<R: Table>(cx: &mut Exchange<'_>, request: &Request<
             let mark = Mark::Number(oldest.last_updated);
             let place = Place { list: list.clone(), query: pairs.clone(), mark, id: oldest.id.as_str().to_owned() };
             let token = page::seal(&request.app.master_key, cx.access, place, cx.now())?;
-            Some(format!("{base}/{list}?_page={token}"))
+            Some(format!("{base}/{list}?_page={token}{}", request.format_wish()))
         }
     };
     let total = (after.is_none() && next.is_none() && count > 0).then_some(history.entries.len() as u64);
     let applied: Vec<_> = pairs.into_iter().filter(|(name, _)| name == "_count").collect();
     let links = bundle::Links { itself: address(&base, &list, &applied), next };
-    Ok(respond::fhir(StatusCode::OK, request.format, bundle::history(&history, &base, &links, total)))
+    respond::disclosed(request.format, bundle::history(&history, &base, &links, total))
 }
 
 /// Names and values of parameters.

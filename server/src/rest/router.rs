@@ -82,6 +82,8 @@ pub enum Fhir<'p> {
     TypeHistory(ResourceType),
     /// `Patient/{id}/{Type}`
     Compartment(&'p str, ResourceType),
+    /// The history or the search of all types, which is not offered.
+    NotOffered,
     /// A type that is not offered, or no such path.
     Nothing,
 }
@@ -130,6 +132,7 @@ fn fhir(path: &str) -> Fhir<'_> {
     match parts.as_slice() {
         [""] => Fhir::System,
         ["metadata"] => Fhir::Metadata,
+        ["_history" | "_search"] => Fhir::NotOffered,
         [".well-known", "smart-configuration"] => Fhir::SmartConfiguration,
         [name, rest @ ..] => match (ResourceType::named(name), rest) {
             (Some(kind), []) => Fhir::Type(kind),

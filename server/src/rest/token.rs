@@ -1,7 +1,10 @@
 //! The token endpoint of a tenant's authorization server (RFC 6749, section 3.2). No grant is supported over HTTP yet:
 //! every request is told so, in the form that OAuth clients understand, and leaves its record.
 
-use poem::{Response, http::{HeaderValue, Method, StatusCode, header}};
+use poem::{
+    Response,
+    http::{HeaderValue, Method, StatusCode, header},
+};
 use serde_json::json;
 use vitals_access::tenant::TenantName;
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use vitals_tests::{
     Answer, Tenant,
     forge::{header, hmac, message},
-    issuer::{issuer, inline, register, unique_url},
+    issuer::{inline, issuer, register, unique_url},
     tenant::client,
 };
 
@@ -182,7 +182,8 @@ async fn j26_no_claim_stands_twice() {
         ("delegated_access", json!([])),
         ("unheard_of", json!(1)),
     ] {
-        let escaped: String = name.chars().map(|sign| format!("\\u{:04x}", u32::from(sign))).collect();
+        let escape = |so_far: String, sign: char| so_far + &format!("\\u{:04x}", u32::from(sign));
+        let escaped = name.chars().fold(String::new(), escape);
         for twice in [
             format!(r#"{{"{name}":{value},"{name}":{value},{rest}"#),
             format!(r#"{{"{name}":{value},"{escaped}":{value},{rest}"#),
@@ -200,7 +201,9 @@ async fn j26_no_claim_stands_twice() {
         rows.push(row("J26", broken, world.claiming(broken), Invalid));
     }
     // A proof that is not checked yet is not taken for a bearer's token either.
-    for cnf in [json!({}), json!(null), json!("x"), json!({ "jkt": "x" }), json!({ "x5t#S256": "x" }), json!({ "jwk": {} })] {
+    for cnf in
+        [json!({}), json!(null), json!("x"), json!({ "jkt": "x" }), json!({ "x5t#S256": "x" }), json!({ "jwk": {} })]
+    {
         rows.push(row("cnf", &cnf, world.token(&[("cnf", cnf.clone())]), Invalid));
     }
     world.judge(rows).await;
@@ -256,7 +259,12 @@ async fn j28_to_j30_keys_of_others_and_keys_for_something_else() {
         for iss in [&world.a, &world.b] {
             let claims = Value::Object(world.claims_of(iss)).to_string();
             let expected = if signer == iss { Good } else { Invalid };
-            rows.push(row("J28", format!("key of {signer}, iss {iss}"), forge.token(&header("ES256", "a-es"), &claims), expected));
+            rows.push(row(
+                "J28",
+                format!("key of {signer}, iss {iss}"),
+                forge.token(&header("ES256", "a-es"), &claims),
+                expected,
+            ));
         }
     }
     let of_b = world.other.token(&header("ES256", "a-es"), &Value::Object(world.claims_of(&world.b)).to_string());

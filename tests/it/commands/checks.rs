@@ -3,6 +3,7 @@
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use serde_json::{Value, json};
+use vitals_store::embedded::{Embedded, EmbeddedOptions};
 use vitals_tests::{
     Answer, Program, poll,
     program::{self, Outside, Shared},
@@ -27,11 +28,13 @@ fn failed(checks: &Value) -> Vec<&str> {
 
 #[tokio::test]
 async fn the_doctor_finds_a_running_installation_well_and_hides_its_passwords() {
-    let Shared { program, .. } = program::shared().await;
-    tenant(program, "patient").await;
+    let program = Program::embedded();
+    let server = program.serve().await;
+    tenant(&program, "patient").await;
 
     let json = program.run(&["doctor", "--json"]).await.expect(0);
     let people = program.run(&["doctor"]).await.expect(0);
+    server.stop().await.expect(0);
 
     let checks = json.json();
     assert!(checks.as_array().is_some_and(|checks| checks.len() > 10), "{checks}");
@@ -41,7 +44,9 @@ async fn the_doctor_finds_a_running_installation_well_and_hides_its_passwords() 
     }
     assert!(json.stdout.contains("postgres://vitals_app:***@"), "{}", json.stdout);
     for password in passwords(&program.folder) {
-        assert!(![&json.stdout, &json.stderr, &people.stdout, &people.stderr].iter().any(|text| text.contains(&password)));
+        assert!(
+            ![&json.stdout, &json.stderr, &people.stdout, &people.stderr].iter().any(|text| text.contains(&password))
+        );
     }
     assert!(people.stdout.lines().skip(1).all(|line| line.contains(" ok ")), "{}", people.stdout);
 }
@@ -56,13 +61,14 @@ async fn the_doctor_names_what_is_wrong_and_what_to_do() {
 
     let exposed = program.run(&["doctor", "--json"]).await.expect(1);
     fs::set_permissions(&token, fs::Permissions::from_mode(0o600)).expect("its mode can be changed");
-    program.run(&["doctor"]).await.expect(0);
-    let other_key = program.clone().with("VITALS_MASTER_KEY", &"11".repeat(32)).run(&["doctor", "--json"]).await.expect(1);
+    let other_key =
+        program.clone().with("VITALS_MASTER_KEY", &"11".repeat(32)).run(&["doctor", "--json"]).await.expect(1);
+    fs::remove_file(&token).expect("it is there");
+    let people = program.with("VITALS_OPERATOR_TOKEN_FILE", "/nowhere/token").run(&["doctor"]).await.expect(1);
 
     assert_eq!(failed(&exposed.json()), ["operator token"]);
     assert!(exposed.stdout.contains("chmod 600"), "{}", exposed.stdout);
     assert_eq!(failed(&other_key.json()), ["master key and the tenants' keys"]);
-    let people = program.with("VITALS_MASTER_KEY", &"11".repeat(32)).run(&["doctor"]).await.expect(1);
     assert_eq!(people.stdout.lines().filter(|line| line.contains("FAILED")).count(), 1, "{}", people.stdout);
 }
 
@@ -74,12 +80,17 @@ async fn the_doctor_sees_rights_that_no_login_should_have() {
     // fsync is off for tests, and said so.
     assert_eq!(failed(&well.expect(1).json()), ["commits reach the disk"]);
 
-    outside.sql("CREATE TABLE public.astray (id integer); GRANT SELECT ON control.tenant_key TO PUBLIC").await;
+    let role = outside.sql("SELECT role FROM control.tenant").await;
+    outside.sql(&format!("GRANT SELECT ON {role}.patient TO vitals_app")).await;
     outside.sql("GRANT CREATE ON SCHEMA public TO PUBLIC").await;
 
     let ill = outside.program.run(&["doctor", "--json"]).await.expect(1);
     assert!(failed(&ill.json()).contains(&"rights of the login roles"), "{}", ill.stdout);
-    outside.program.run(&["serve"]).await.expect(1);
+    // And it does not serve so.
+    let served = outside.program.run(&["serve"]).await.expect(1);
+    for part in ["will not serve", &format!("REVOKE ALL ON {role}.patient FROM vitals_app"), "may create in"] {
+        assert!(served.stderr.contains(part), "no {part:?} in: {}", served.stderr);
+    }
 }
 
 #[tokio::test]
@@ -110,7 +121,10 @@ async fn a_trail_that_holds_is_said_to_hold() {
     assert_eq!(
         seen,
         [
-            "cli tenant.create allowed", "cli token.issue allowed", "http update allowed", "http read allowed",
+            "cli tenant.create allowed",
+            "cli token.issue allowed",
+            "http update allowed",
+            "http read allowed",
             "http read denied",
         ]
     );
@@ -132,19 +146,22 @@ async fn every_command_that_changes_something_is_in_the_trail() {
     let tail = program.run(&["audit", "tail", "--lines", "10000", "--json"]).await.expect(0).json();
 
     let about = |record: &&Value| record["tenant"] == id.as_str() && record["reason"] != "begun";
-    let mut seen: Vec<String> = tail
-        .as_array()
-        .expect("an array")
-        .iter()
-        .filter(about)
-        .map(|record| format!("{} {}", record["action"].as_str().unwrap_or("-"), record["decision"].as_str().unwrap_or("-")))
-        .collect();
+    let text = |record: &Value, name: &str| record[name].as_str().unwrap_or("-").to_owned();
+    let seen = tail.as_array().expect("an array").iter().filter(about);
+    let mut seen: Vec<String> =
+        seen.map(|record| ["origin", "action", "decision"].map(|name| text(record, name)).join(" ")).collect();
     seen.sort();
     assert_eq!(
         seen,
         [
-            "import allowed", "migrate.up allowed", "tenant.create allowed", "tenant.create denied",
-            "tenant.delete allowed", "tenant.resume allowed", "tenant.suspend allowed",
+            "cli import allowed",
+            "cli migrate.up allowed",
+            "cli tenant.create allowed",
+            "cli tenant.create denied",
+            "cli tenant.delete allowed",
+            "cli tenant.resume allowed",
+            "cli tenant.suspend allowed",
+            "job import allowed",
         ]
     );
 }
@@ -207,14 +224,32 @@ async fn setup_may_be_repeated_and_shows_no_password_it_was_given() {
 }
 
 #[tokio::test]
-async fn setup_alone_makes_a_role_and_prints_what_a_server_needs() {
-    // A cluster where the role that serves is not there yet would be needed to see it made; here it is there.
-    let outside = Outside::not_set_up().await;
-    let program = outside.program.clone().without("VITALS_DATABASE_URL");
+async fn setup_with_nothing_but_an_administrator_prints_what_a_server_needs() {
+    let place = Program::embedded();
+    let options = EmbeddedOptions { fsync: false, max_connections: 60 };
+    let database = Embedded::start_with(&place.folder, options, &mut |_| {}).await.expect("a PostgreSQL without us");
+    let admin = database.urls().admin.expect("the embedded database has an administrator");
+    let program =
+        Program::embedded().with("VITALS_ADMIN_DATABASE_URL", &admin).with("VITALS_MASTER_KEY", &"11".repeat(32));
 
-    let ran = program.run(&["setup"]).await;
+    let printed = program.run(&["setup"]).await.expect(0).stdout;
+    let again = program.run(&["setup"]).await;
 
-    ran.expect_sentence(1, "role vitals_app is there already");
+    again.expect_sentence(1, "role vitals_app is there already");
+    let mut program = program;
+    for line in printed.lines() {
+        let (name, value) = line.split_once('=').expect("a variable");
+        assert!(["VITALS_DATABASE_URL", "VITALS_AUDIT_DATABASE_URL"].contains(&name), "{printed}");
+        program = program.with(name, value);
+    }
+    program.run(&["tenant", "create", "north"]).await.expect(0);
+    // A server needs no administrator.
+    let server = program.clone().without("VITALS_ADMIN_DATABASE_URL").serve().await;
+    let token = token(&program, "north", "system/*.rs").await;
+    let url = format!("{}/t/north/fhir/Patient", server.url);
+    Answer::of(client().get(url).bearer_auth(token)).await.expect(200);
+    server.stop().await.expect(0);
+    database.stop().await.expect("it stops");
 }
 
 #[tokio::test]

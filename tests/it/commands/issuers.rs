@@ -82,7 +82,9 @@ async fn a_second_spelling_of_an_issuer_is_refused() {
     let (_, others) = key().await;
     program.run(&["issuer", "add", "--tenant", &id, "--issuer", &url, "--jwks", &file]).await.expect(0);
 
-    for spelling in [format!("{url}/"), url.to_uppercase().replace("HTTPS", "https"), format!("{url}:443"), format!("{url}/.")] {
+    for spelling in
+        [format!("{url}/"), url.to_uppercase().replace("HTTPS", "https"), format!("{url}:443"), format!("{url}/.")]
+    {
         for (tenant, keys) in [(&id, &file), (&other, &file), (&other, &others)] {
             let ran = program.run(&["issuer", "add", "--tenant", tenant, "--issuer", &spelling, "--jwks", keys]).await;
             ran.expect_sentence(1, &format!("registered as {url}"));
@@ -126,7 +128,17 @@ async fn strictness_and_lifetime_are_kept() {
 
     let added = program
         .run(&[
-            "issuer", "add", "--tenant", &id, "--issuer", &url, "--jwks", &file, "--strict", "--max-lifetime", "15m",
+            "issuer",
+            "add",
+            "--tenant",
+            &id,
+            "--issuer",
+            &url,
+            "--jwks",
+            &file,
+            "--strict",
+            "--max-lifetime",
+            "15m",
             "--json",
         ])
         .await
@@ -163,7 +175,8 @@ async fn keys_that_cannot_be_used_are_warned_of_and_files_that_are_none_refused(
     let ran = program.run(&["issuer", "add", "--tenant", &id, "--issuer", &url, "--jwks", &mixed]).await.expect(0);
     assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
     get(&id, "Patient", &token_of(&key, &url, &id).await).await.expect(200);
-    let ran = program.run(&["issuer", "add", "--tenant", &id, "--issuer", &unique_url("idp"), "--jwks", &useless]).await;
+    let ran =
+        program.run(&["issuer", "add", "--tenant", &id, "--issuer", &unique_url("idp"), "--jwks", &useless]).await;
     assert!(ran.expect(0).stderr.contains("none of its tokens"));
 
     let texts = [("text", "no JSON"), ("array", "[]"), ("empty", "{}"), ("private", "-----BEGIN PRIVATE KEY-----")];
@@ -186,8 +199,15 @@ async fn what_cannot_be_an_issuer_is_refused() {
     let (_, file) = key().await;
     let own = format!("{}/t/{other}/auth", server.url);
     let urls = [
-        "idp.example", "ftp://idp.example", "https://user@idp.example", "https://idp.example/?x=1", "https://idp.example#x",
-        "https://idp.example/a b", "https://", "javascript:alert(1)", &own,
+        "idp.example",
+        "ftp://idp.example",
+        "https://user@idp.example",
+        "https://idp.example/?x=1",
+        "https://idp.example#x",
+        "https://idp.example/a b",
+        "https://",
+        "javascript:alert(1)",
+        &own,
     ];
     for url in urls {
         let ran = program.run(&["issuer", "add", "--tenant", &id, "--issuer", url, "--jwks", &file]).await;

@@ -23,7 +23,7 @@ use crate::{
     search::Referrer,
     temporal::{self, Range},
     token,
-    vital::{LOINC, OBSERVATION_CATEGORY, VITAL_SIGNS, Vital, VitalClass},
+    vital::{LOINC, OBSERVATION_CATEGORY, QUALIFIERS, VITAL_SIGNS, Vital, VitalClass},
 };
 
 /// The longest form, in bytes and with its letter, that goes into an index column.
@@ -69,6 +69,7 @@ pub fn observation(root: Value<'_>, bases: &[&str]) -> ObservationIndex {
             "meta" => columns.security = security(value),
             "status" => columns.status = value.string().map(Cow::into_owned).unwrap_or_default(),
             "code" => columns.code(value),
+            "contained" => columns.holds_more |= value.items().any(is_observation),
             "component" => value.items().for_each(|component| columns.component(component)),
             "category" => value.items().for_each(|category| columns.category(category)),
             "subject" => columns.subject(value, bases),
@@ -101,6 +102,8 @@ struct Columns {
     in_code: Vitals,
     /// The vitals that the components' codes name.
     in_components: Vitals,
+    /// Whether it holds something beside vitals and their qualifiers: another component, a contained Observation.
+    holds_more: bool,
     /// Whether it has the vital-signs category.
     is_vital_sign: bool,
     first_code: Option<String>,
@@ -134,14 +137,17 @@ impl Columns {
         let quantity = component.get("valueQuantity").and_then(Quantity::of);
         let quantity = quantity.or_else(|| component.get("valueSampledData").and_then(Quantity::of_samples));
         let mut forms = Vec::new();
+        let mut known = false;
         if let Some(code) = component.get("code") {
             self.texts.of_concept('k', code);
             codings(code, |system, code| {
                 self.in_components.name(system, code);
+                known |= system == LOINC && (Vital::of_loinc(code).is_some() || QUALIFIERS.contains(&code));
                 both_forms('k', system, code, &mut self.tokens);
                 keep(token::coding(system, code), &mut forms);
             });
         }
+        self.holds_more |= !known;
         let Some(quantity) = quantity else { return };
         once(&mut forms);
         if forms.is_empty() {
@@ -185,7 +191,7 @@ impl Columns {
             Vitals::None => self.first_code,
         };
         let vital = match (self.in_code, self.in_code.and(self.in_components)) {
-            (Vitals::One(_), Vitals::One(vital)) => Some(VitalClass::Alone(vital)),
+            (Vitals::One(_), Vitals::One(vital)) if !self.holds_more => Some(VitalClass::Alone(vital)),
             (_, Vitals::None) => self.is_vital_sign.then_some(VitalClass::Other),
             // A panel of something else that holds a vital among its components is more than that vital.
             _ => Some(VitalClass::Mixed),
@@ -205,6 +211,11 @@ impl Columns {
             texts: self.texts.joined(),
         }
     }
+}
+
+/// Whether a contained resource is an Observation of its own.
+fn is_observation(contained: Value<'_>) -> bool {
+    contained.get("resourceType").and_then(Value::string).as_deref() == Some("Observation")
 }
 
 /// The vitals that codes name.

@@ -118,7 +118,7 @@ impl Order {
 }
 
 /// Whether everything found is about one patient, so that the index by patient and time gives the order.
-fn one_patient<R: Table>(query: &Query<R>, visible: &Visible) -> bool {
+pub(super) fn one_patient<R: Table>(query: &Query<R>, visible: &Visible) -> bool {
     let asked = query.filters.iter().any(|filter| match filter {
         Filter::Subject(subjects) => matches!(subjects.as_slice(), [Subject::Patient(_)]),
         Filter::Compartment(_) => true,

@@ -12,7 +12,7 @@ use vitals_fhir::{
     vital::{LOINC, Vital},
 };
 
-use super::order::{Order, Position};
+use super::order::{Order, Position, one_patient};
 use crate::{
     rows::{
         predicate,
@@ -73,12 +73,30 @@ fn branch<R: Table>(
     order.push(sql);
 }
 
+/// What else narrows a search.
+///
+/// Beside a patient the rows come in order from that patient's index. There a test of tokens is written so that no plan
+/// takes their index: that would read every row of the tenant with the code as well, 9.4 ms against 0.5 ms over 100,000
+/// rows.
+#[derive(Clone, Copy)]
+enum Beside {
+    Patient,
+    Nothing,
+}
+
+impl Beside {
+    fn of<R: Table>(query: &Query<R>, visible: &Visible) -> Self {
+        if one_patient(query, visible) { Self::Patient } else { Self::Nothing }
+    }
+}
+
 fn push_where<R: Table>(sql: &mut Sql, query: &Query<R>, visible: &Visible) {
     sql.push(" WHERE ");
     predicate::push(sql, alias::<R>("x"), visible);
+    let beside = Beside::of(query, visible);
     for filter in &query.filters {
         sql.push(" AND ");
-        filter::push(sql, filter);
+        filter::push(sql, filter, beside);
     }
 }
 

@@ -9,31 +9,33 @@ use vitals_fhir::{
     temporal::Range,
 };
 
-use super::{quantity, token};
+use super::{Beside, quantity, token};
 use crate::{millis::Millis, sql::Sql};
 
-pub(super) fn push(sql: &mut Sql, filter: &Filter) {
+pub(super) fn push(sql: &mut Sql, filter: &Filter, beside: Beside) {
     match filter {
         Filter::Id(ids) => {
             sql.push("x.id").bind_any(ids);
         }
-        Filter::Subject(subjects) => push_subjects(sql, subjects),
+        Filter::Subject(subjects) => push_subjects(sql, subjects, beside),
         Filter::Compartment(id) => {
             sql.push("(x.patient = ").bind(id.clone());
-            sql.push(" OR x.tokens && ").bind(vec![format!("p:Patient/{id}")]).push(")");
+            sql.push(" OR ");
+            token::push_overlap(sql, "x.tokens", vec![format!("p:Patient/{id}")], beside);
+            sql.push(")");
         }
         Filter::Reference(referrer, values) => {
             let forms: Vec<String> = values.iter().map(|value| format!("{}:{value}", referrer.letter())).collect();
-            sql.push("x.tokens && ").bind(forms);
+            token::push_overlap(sql, "x.tokens", forms, beside);
         }
         Filter::ReferenceIdentifier(referrer, values) => {
             let letter = format!("{}:", referrer.identifier_letter());
-            token::push_forms(sql, "x.tokens", &letter, values);
+            token::push_forms(sql, "x.tokens", &letter, values, beside);
         }
-        Filter::Token { column, values } => token::push(sql, *column, values),
+        Filter::Token { column, values } => token::push(sql, *column, values, beside),
         Filter::NotToken { column, values } => {
             sql.push("NOT COALESCE(");
-            token::push(sql, *column, values);
+            token::push(sql, *column, values, beside);
             sql.push(", FALSE)");
         }
         Filter::Text(column, beginnings) => push_texts(sql, *column, beginnings),
@@ -43,9 +45,11 @@ pub(super) fn push(sql: &mut Sql, filter: &Filter) {
         Filter::Name { part, matching, values } => {
             push_either(sql, values, |sql, value| push_name(sql, *part, *matching, value));
         }
-        Filter::Quantity(place, tests) => push_either(sql, tests, |sql, test| quantity::push(sql, *place, None, test)),
+        Filter::Quantity(place, tests) => {
+            push_either(sql, tests, |sql, test| quantity::push(sql, *place, None, test, beside));
+        }
         Filter::CodeQuantity(place, pairs) => {
-            push_either(sql, pairs, |sql, (code, test)| quantity::push(sql, *place, Some(code), test));
+            push_either(sql, pairs, |sql, (code, test)| quantity::push(sql, *place, Some(code), test, beside));
         }
         Filter::Missing(element) => {
             sql.push("NOT COALESCE(");
@@ -66,7 +70,7 @@ fn push_either<T>(sql: &mut Sql, values: &[T], each: impl Fn(&mut Sql, &T)) {
     sql.push(")");
 }
 
-fn push_subjects(sql: &mut Sql, subjects: &[Subject]) {
+fn push_subjects(sql: &mut Sql, subjects: &[Subject], beside: Beside) {
     let mut patients = Vec::new();
     let mut others = Vec::new();
     for subject in subjects {
@@ -84,11 +88,13 @@ fn push_subjects(sql: &mut Sql, subjects: &[Subject]) {
             sql.push("x.patient").bind_any(&patients);
         }
         (true, _) => {
-            sql.push("x.tokens && ").bind(others);
+            token::push_overlap(sql, "x.tokens", others, beside);
         }
         (false, false) => {
             sql.push("(x.patient").bind_any(&patients);
-            sql.push(" OR x.tokens && ").bind(others).push(")");
+            sql.push(" OR ");
+            token::push_overlap(sql, "x.tokens", others, beside);
+            sql.push(")");
         }
     }
 }

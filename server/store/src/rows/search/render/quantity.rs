@@ -3,7 +3,7 @@
 
 use vitals_fhir::search::{Bounds, Column, Place, Prefix, QuantityTest, TokenValue, Unit};
 
-use super::token;
+use super::{Beside, token};
 use crate::sql::Sql;
 
 /// Where a quantity's columns are.
@@ -38,22 +38,22 @@ const PART: Columns = Columns {
 };
 
 /// A test of the quantities at a place; with a code, of those that are that.
-pub(super) fn push(sql: &mut Sql, place: Place, code: Option<&TokenValue>, test: &QuantityTest) {
+pub(super) fn push(sql: &mut Sql, place: Place, code: Option<&TokenValue>, test: &QuantityTest, beside: Beside) {
     match place {
-        Place::Value => push_value(sql, code, test),
+        Place::Value => push_value(sql, code, test, beside),
         Place::Component => push_part(sql, code, test),
         Place::Combo => {
             sql.push("(");
-            push_value(sql, code, test);
+            push_value(sql, code, test, beside);
             sql.push(") OR ");
             push_part(sql, code, test);
         }
     }
 }
 
-fn push_value(sql: &mut Sql, code: Option<&TokenValue>, test: &QuantityTest) {
+fn push_value(sql: &mut Sql, code: Option<&TokenValue>, test: &QuantityTest, beside: Beside) {
     if let Some(code) = code {
-        token::push(sql, Column::Code, std::slice::from_ref(code));
+        token::push(sql, Column::Code, std::slice::from_ref(code), beside);
         sql.push(" AND ");
     }
     push_test(sql, &VALUE, test);

@@ -5,6 +5,7 @@ use vitals_fhir::{
     token,
 };
 
+use super::Beside;
 use crate::sql::Sql;
 
 /// System of `Observation.status`.
@@ -14,18 +15,18 @@ const GENDER: &str = "http://hl7.org/fhir/administrative-gender";
 /// System of true and false.
 const SPECIAL_VALUES: &str = "http://terminology.hl7.org/CodeSystem/special-values";
 
-pub(super) fn push(sql: &mut Sql, column: Column, values: &[TokenValue]) {
+pub(super) fn push(sql: &mut Sql, column: Column, values: &[TokenValue], beside: Beside) {
     match column {
-        Column::Code => push_forms(sql, "x.codes", "", values),
-        Column::Category => push_forms(sql, "x.category", "", values),
-        Column::Identifier => push_forms(sql, "x.tokens", "i:", values),
-        Column::ValueConcept => push_forms(sql, "x.tokens", "v:", values),
-        Column::ComponentCode => push_forms(sql, "x.tokens", "k:", values),
+        Column::Code => push_forms(sql, "x.codes", "", values, beside),
+        Column::Category => push_forms(sql, "x.category", "", values, beside),
+        Column::Identifier => push_forms(sql, "x.tokens", "i:", values, beside),
+        Column::ValueConcept => push_forms(sql, "x.tokens", "v:", values, beside),
+        Column::ComponentCode => push_forms(sql, "x.tokens", "k:", values, beside),
         Column::ComboCode => {
             sql.push("(");
-            push_forms(sql, "x.codes", "", values);
+            push_forms(sql, "x.codes", "", values, beside);
             sql.push(" OR ");
-            push_forms(sql, "x.tokens", "k:", values);
+            push_forms(sql, "x.tokens", "k:", values, beside);
             sql.push(")");
         }
         Column::Status => push_codes(sql, "x.status", OBSERVATION_STATUS, values),
@@ -39,7 +40,7 @@ pub(super) fn push(sql: &mut Sql, column: Column, values: &[TokenValue]) {
 }
 
 /// Values in an array of the forms of [`token`], each behind a letter.
-pub(super) fn push_forms(sql: &mut Sql, array: &'static str, letter: &str, values: &[TokenValue]) {
+pub(super) fn push_forms(sql: &mut Sql, array: &'static str, letter: &str, values: &[TokenValue], beside: Beside) {
     let mut forms = Vec::new();
     let mut systems = Vec::new();
     for value in values {
@@ -54,13 +55,21 @@ pub(super) fn push_forms(sql: &mut Sql, array: &'static str, letter: &str, value
     if forms.is_empty() {
         sql.push("FALSE");
     } else {
-        sql.push(array).push(" && ").bind(forms);
+        push_overlap(sql, array, forms, beside);
     }
     for system in systems {
         sql.push(" OR EXISTS (SELECT 1 FROM unnest(").push(array).push(") AS t (form) WHERE starts_with(t.form, ");
         sql.bind(system).push("))");
     }
     sql.push(")");
+}
+
+/// The condition that an array holds one of these forms.
+pub(super) fn push_overlap(sql: &mut Sql, array: &'static str, forms: Vec<String>, beside: Beside) {
+    match beside {
+        Beside::Patient => sql.push("COALESCE(").push(array).push(" && ").bind(forms).push(", FALSE)"),
+        Beside::Nothing => sql.push(array).push(" && ").bind(forms),
+    };
 }
 
 /// Values of an element that is a code: its system is not written, and always the same.
