@@ -15,13 +15,14 @@ mod roles;
 mod starting;
 mod table;
 mod tenants;
+mod timing;
 
 use postgres::Postgres;
 use program::{Folder, Program};
 use table::Table;
 
 /// The parts, in the order they run. The last makes thousands of roles in the database that the others use.
-const PARTS: [&str; 4] = ["starting", "tenants", "requests", "roles"];
+const PARTS: [&str; 5] = ["starting", "tenants", "requests", "timing", "roles"];
 
 fn main() {
     // cargo adds options of its own, such as --bench.
@@ -52,6 +53,9 @@ fn main() {
     }
     if is_wanted("requests") {
         runtime.block_on(requests::run(&program, &folder, &server, &postgres, &mut table));
+    }
+    if is_wanted("timing") {
+        runtime.block_on(timing::run(&program, &folder, &server, &mut table));
     }
     if is_wanted("roles") {
         roles::run(&postgres, &mut table);
