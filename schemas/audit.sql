@@ -25,7 +25,8 @@ CREATE TABLE audit.record (
     "time" timestamp(3) with time zone NOT NULL,
     record text NOT NULL,
     previous bytea NOT NULL,
-    hash bytea NOT NULL
+    hash bytea NOT NULL,
+    CONSTRAINT record_hashes CHECK (((octet_length(hash) = 32) AND (octet_length(previous) = 32)))
 )
 PARTITION BY RANGE ("time");
 

@@ -13,20 +13,36 @@ CREATE TABLE :role.audit_outbox (
 ALTER TABLE :role.audit_outbox OWNER TO vitals_owner;
 
 CREATE TABLE :role.observation (
-    id text NOT NULL COLLATE pg_catalog."C",
-    tenant integer DEFAULT :tenant NOT NULL,
     version bigint NOT NULL,
     last_updated timestamp(3) with time zone NOT NULL,
+    eff_low timestamp(3) with time zone NOT NULL,
+    eff_high timestamp(3) with time zone NOT NULL,
+    q_low double precision,
+    q_high double precision,
+    q_canon_low double precision,
+    q_canon_high double precision,
+    tenant integer DEFAULT :tenant NOT NULL,
+    id text NOT NULL COLLATE pg_catalog."C",
     patient text COLLATE pg_catalog."C",
     vital text COLLATE pg_catalog."C",
     code1 text COLLATE pg_catalog."C",
+    status text NOT NULL COLLATE pg_catalog."C",
+    q_unit text COLLATE pg_catalog."C",
+    q_name text COLLATE pg_catalog."C",
+    q_canon_unit text COLLATE pg_catalog."C",
+    texts text COLLATE pg_catalog."C",
     codes text[] NOT NULL COLLATE pg_catalog."C",
     category text[] NOT NULL COLLATE pg_catalog."C",
-    status text NOT NULL COLLATE pg_catalog."C",
     security text[] COLLATE pg_catalog."C",
-    eff_low timestamp(3) with time zone NOT NULL,
-    eff_high timestamp(3) with time zone NOT NULL,
     tokens text[] COLLATE pg_catalog."C",
+    c_code text[] COLLATE pg_catalog."C",
+    c_low double precision[],
+    c_high double precision[],
+    c_unit text[] COLLATE pg_catalog."C",
+    c_name text[] COLLATE pg_catalog."C",
+    c_canon_low double precision[],
+    c_canon_high double precision[],
+    c_canon_unit text[] COLLATE pg_catalog."C",
     body text NOT NULL,
     CONSTRAINT observation_tenant CHECK ((tenant = :tenant))
 );
@@ -53,12 +69,18 @@ CREATE TABLE :role.observation_history (
 ALTER TABLE :role.observation_history OWNER TO vitals_owner;
 
 CREATE TABLE :role.patient (
-    id text NOT NULL COLLATE pg_catalog."C",
-    tenant integer DEFAULT :tenant NOT NULL,
     version bigint NOT NULL,
     last_updated timestamp(3) with time zone NOT NULL,
+    birth_low timestamp(3) with time zone NOT NULL,
+    birth_high timestamp(3) with time zone NOT NULL,
+    tenant integer DEFAULT :tenant NOT NULL,
+    active boolean,
+    id text NOT NULL COLLATE pg_catalog."C",
+    family text NOT NULL COLLATE pg_catalog."C",
+    gender text COLLATE pg_catalog."C",
     security text[] COLLATE pg_catalog."C",
     tokens text[] NOT NULL COLLATE pg_catalog."C",
+    texts text COLLATE pg_catalog."C",
     body text NOT NULL,
     CONSTRAINT patient_tenant CHECK ((tenant = :tenant))
 );
@@ -84,6 +106,7 @@ CREATE TABLE :role.patient_name (
     tenant integer DEFAULT :tenant NOT NULL,
     part text NOT NULL COLLATE pg_catalog."C",
     value text NOT NULL COLLATE pg_catalog."C",
+    written text COLLATE pg_catalog."C",
     CONSTRAINT patient_name_tenant CHECK ((tenant = :tenant))
 );
 
@@ -106,6 +129,8 @@ ALTER TABLE ONLY :role.patient
 
 CREATE INDEX observation_codes ON :role.observation USING gin (codes);
 
+CREATE INDEX observation_history_last_updated ON :role.observation_history USING btree (last_updated DESC, id);
+
 CREATE INDEX observation_last_updated ON :role.observation USING btree (last_updated DESC, id);
 
 CREATE INDEX observation_patient_code ON :role.observation USING btree (patient, code1, eff_low DESC, id);
@@ -113,6 +138,12 @@ CREATE INDEX observation_patient_code ON :role.observation USING btree (patient,
 CREATE INDEX observation_patient_date ON :role.observation USING btree (patient, eff_low DESC, id);
 
 CREATE INDEX observation_tokens ON :role.observation USING gin (tokens);
+
+CREATE INDEX patient_birth ON :role.patient USING btree (birth_low DESC, id);
+
+CREATE INDEX patient_family ON :role.patient USING btree (family DESC, id);
+
+CREATE INDEX patient_history_last_updated ON :role.patient_history USING btree (last_updated DESC, id);
 
 CREATE INDEX patient_last_updated ON :role.patient USING btree (last_updated DESC, id);
 

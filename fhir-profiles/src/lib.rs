@@ -1,12 +1,38 @@
-//! The vital-signs profiles as data: their LOINC codes, UCUM units and profile URLs.
+//! What R4 demands of a Patient or an Observation beyond its structure, and of a vital sign beyond that.
 //!
-//! The facts stand in `data/*.tsv`, so that adding a code or a unit is a line there; they are compiled in and read
-//! once. Sources: <https://hl7.org/fhir/R4/observation-vitalsigns.html> and US Core 8.0.0. The tests hold them equal
-//! to [`Vital`], from which scopes are made, and to the published profiles where those are at hand.
+//! [`validate`] runs after the structure check (`vitals_fhir::structure`) and finds broken invariants, codes that a
+//! required binding does not have, unsafe narratives, and, where category or code makes an Observation a vital sign,
+//! what its R4 profile asks for. [`plausibility`] only doubts. The facts stand in `data/` (a profile is a file in
+//! `data/profiles/`, see the README there); they are compiled in and read once. Sources: <https://hl7.org/fhir/R4/>,
+//! <https://hl7.org/fhir/R4/observation-vitalsigns.html> and US Core 8.0.0.
+//!
+//! # When is it a vital sign
+//! R4: "When a FHIR implementation supports any of the vital signs listed below, the implementation SHALL conform to
+//! this profile for the vital sign observation." So a LOINC code of a profile in `code` makes that profile and its
+//! base apply, and a missing category is an error; the category alone makes the base profile apply. Systolic,
+//! diastolic and mean pressure as Observations of their own have no R4 profile: their code fixes the unit, and only
+//! the category makes them vital signs. SpO2 is 2708-6, 59408-5 or both, though R4 fixes 2708-6.
+//!
+//! # What is not judged
+//! Invariants of other resource types inside `contained` (their bindings and data types are), profiles of contained
+//! Observations, bindings that are not required, what `meta.profile` claims, whether references resolve, and trd-3.
 
-use std::sync::LazyLock;
+mod contained;
+mod narrative;
+mod place;
+mod plausible;
+mod profile;
+mod rule;
+mod types;
+mod vital_sign;
+mod walk;
 
-use vitals_fhir::vital::Vital;
+use vitals_fhir::{json::Value, outcome::Issue, resource::ResourceType};
+
+pub use plausible::plausibility;
+pub use profile::{Place, VitalCode, VitalProfile, codes, profile, vitals};
+
+use walk::Walk;
 
 #[cfg(test)]
 mod tests;
@@ -17,85 +43,16 @@ pub const UCUM: &str = "http://unitsofmeasure.org";
 /// Profile that every vital sign follows.
 pub const VITAL_SIGNS_PROFILE: &str = "http://hl7.org/fhir/StructureDefinition/vitalsigns";
 
-/// A vital sign and its profiles.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VitalProfile {
-    /// Which vital it is.
-    pub vital: Vital,
-    /// Its name for people.
-    pub title: &'static str,
-    /// Canonical URL of the FHIR R4 profile.
-    pub fhir: &'static str,
-    /// Canonical URL of the US Core profile.
-    pub us_core: &'static str,
-    /// UCUM codes that the R4 profile allows; the first is the one to write.
-    pub units: Vec<&'static str>,
-}
-
-/// Where a code stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// On an Observation that has a value.
-    Value,
-    /// On an Observation that has components.
-    Panel,
-    /// On a component (or on an Observation of its own).
-    Component,
-}
-
-/// A LOINC code of a vital sign.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct VitalCode {
-    /// The code.
-    pub loinc: &'static str,
-    /// The vital it belongs to.
-    pub vital: Vital,
-    /// Where it stands.
-    pub place: Place,
-    /// LOINC's display text.
-    pub display: &'static str,
-}
-
-static VITALS: LazyLock<Vec<VitalProfile>> =
-    LazyLock::new(|| rows(include_str!("../data/vitals.tsv")).map(vital).collect());
-static CODES: LazyLock<Vec<VitalCode>> = LazyLock::new(|| rows(include_str!("../data/codes.tsv")).map(code).collect());
-
-/// Every vital sign, in the order of [`Vital::ALL`].
-pub fn vitals() -> &'static [VitalProfile] {
-    &VITALS
-}
-
-/// Every LOINC code of a vital sign; those of one vital stand together, in the order of [`Vital::loinc`].
-pub fn codes() -> &'static [VitalCode] {
-    &CODES
-}
-
-/// The profiles of one vital sign.
-pub fn profile(vital: Vital) -> &'static VitalProfile {
-    // One row for each vital in the order of `Vital`, which a test holds.
-    &VITALS[vital as usize]
-}
-
-fn rows<const N: usize>(table: &'static str) -> impl Iterator<Item = [&'static str; N]> {
-    table.lines().filter(|line| !line.starts_with('#')).map(|line| {
-        let fields: Vec<_> = line.split('\t').collect();
-        fields.try_into().expect("each row of a compiled-in table has all its fields, which the tests hold")
-    })
-}
-
-fn named(name: &str) -> Vital {
-    Vital::named(name).expect("the compiled-in tables name known vitals only, which the tests hold")
-}
-
-fn vital([name, title, fhir, us_core, units]: [&'static str; 5]) -> VitalProfile {
-    VitalProfile { vital: named(name), title, fhir, us_core, units: units.split(' ').collect() }
-}
-
-fn code([loinc, name, place, display]: [&'static str; 4]) -> VitalCode {
-    let place = match place {
-        "panel" => Place::Panel,
-        "component" => Place::Component,
-        _ => Place::Value,
-    };
-    VitalCode { loinc, vital: named(name), place, display }
+/// Judges a resource whose structure has been found sound. No issue: it may be stored.
+///
+/// Total all the same: what is not of its type counts as absent. Every issue is an error with an expression.
+pub fn validate(root: Value<'_>, resource: ResourceType) -> Vec<Issue> {
+    let place = place::Place::root(resource.name());
+    let mut walk = Walk::new(root);
+    walk.resource(root, resource.name(), &place);
+    let mut issues = walk.into_issues();
+    if resource == ResourceType::Observation {
+        vital_sign::check(root, &place, &mut issues);
+    }
+    issues.into_list()
 }

@@ -3,8 +3,9 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 use serde_json::Value;
+use vitals_fhir::vital::Vital;
 
-use super::*;
+use super::{codes, profile, vitals};
 
 /// Published profiles, each with the vital it describes.
 const PUBLISHED: [(&str, &str); 18] = [
@@ -44,14 +45,38 @@ fn the_tables_have_the_vitals_and_codes_that_scopes_are_made_from() {
 }
 
 #[test]
-fn every_field_is_filled_and_every_place_is_known() {
-    for table in [include_str!("../data/vitals.tsv"), include_str!("../data/codes.tsv")] {
-        for line in table.lines().filter(|line| !line.starts_with('#')) {
-            assert!(line.split('\t').all(|field| !field.is_empty() && field.trim() == field), "{line:?}");
+fn every_table_is_read_and_every_field_is_filled() {
+    let files = ["types.tsv", "value-sets.tsv", "invariants.tsv"];
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("data");
+    let profiles = fs::read_dir(folder.join("profiles")).unwrap().map(|entry| entry.unwrap().path());
+    let all = files.into_iter().map(|file| folder.join(file)).chain(profiles);
+    let mut count = 0;
+    for path in all.filter(|path| path.extension().is_some_and(|end| end == "tsv")) {
+        for line in fs::read_to_string(&path).unwrap().lines().filter(|line| !line.starts_with('#')) {
+            assert!(line.split('\t').all(|field| !field.is_empty() && field.trim() == field), "{path:?} {line:?}");
+            count += 1;
         }
     }
-    for line in include_str!("../data/codes.tsv").lines().filter(|line| !line.starts_with('#')) {
-        assert!(matches!(line.split('\t').nth(2), Some("value" | "panel" | "component")), "{line:?}");
+    assert!(count > 900, "{count}");
+    assert_eq!(crate::profile::TABLE.list.len(), 12);
+    assert_eq!(crate::profile::TABLE.each(crate::profile::TABLE.of_code("8867-4")).count(), 2);
+}
+
+#[test]
+fn each_profile_says_what_it_is_and_limits_only_units_it_allows() {
+    for profile in &crate::profile::TABLE.list {
+        assert!(!profile.title.is_empty() && profile.url.starts_with("http"), "{}", profile.title);
+        for limit in &profile.limits {
+            let units = match limit.loinc {
+                None => match &profile.value {
+                    crate::profile::ValueRule::Quantity(units) => units,
+                    _ => panic!("{} limits a value that it does not have", profile.title),
+                },
+                Some(loinc) => &profile.components.iter().find(|part| part.loinc == loinc).unwrap().units,
+            };
+            assert!(units.contains(&limit.unit), "{} {}", profile.title, limit.unit);
+            assert!(limit.possible.0 <= limit.plausible.0 && limit.plausible.1 <= limit.possible.1);
+        }
     }
 }
 

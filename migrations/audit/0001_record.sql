@@ -10,7 +10,8 @@ CREATE TABLE audit.record (
     previous bytea NOT NULL,
     hash bytea NOT NULL,
     CONSTRAINT record_pkey PRIMARY KEY (chain, time, writer, sequence),
-    CONSTRAINT record_id UNIQUE (id, time)
+    CONSTRAINT record_id UNIQUE (id, time),
+    CONSTRAINT record_hashes CHECK (octet_length(hash) = 32 AND octet_length(previous) = 32)
 ) PARTITION BY RANGE (time);
 
 GRANT USAGE ON SCHEMA audit TO vitals_audit_write, vitals_audit_read;

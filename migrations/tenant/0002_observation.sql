@@ -1,19 +1,38 @@
 -- Observations. eff_low and eff_high bound the effective time; both stand at 4713-01-01 BC where it is absent.
+-- q_… is the value: its bounds (q_high only where it is not q_low), its unit's system and code, the unit for people, and
+-- the bounds in UCUM's base units. c_… are the same of components, one element for each coding of a component's code.
+-- Columns of fixed width come first: a row is smaller by its padding.
 CREATE TABLE observation (
-    id text COLLATE "C" CONSTRAINT observation_pkey PRIMARY KEY,
-    tenant integer NOT NULL DEFAULT :tenant CONSTRAINT observation_tenant CHECK (tenant = :tenant),
     version bigint NOT NULL,
     last_updated timestamptz(3) NOT NULL,
+    eff_low timestamptz(3) NOT NULL,
+    eff_high timestamptz(3) NOT NULL,
+    q_low double precision,
+    q_high double precision,
+    q_canon_low double precision,
+    q_canon_high double precision,
+    tenant integer NOT NULL DEFAULT :tenant CONSTRAINT observation_tenant CHECK (tenant = :tenant),
+    id text COLLATE "C" CONSTRAINT observation_pkey PRIMARY KEY,
     patient text COLLATE "C",
     vital text COLLATE "C",
     code1 text COLLATE "C",
+    status text COLLATE "C" NOT NULL,
+    q_unit text COLLATE "C",
+    q_name text COLLATE "C",
+    q_canon_unit text COLLATE "C",
+    texts text COLLATE "C",
     codes text[] COLLATE "C" NOT NULL,
     category text[] COLLATE "C" NOT NULL,
-    status text COLLATE "C" NOT NULL,
     security text[] COLLATE "C",
-    eff_low timestamptz(3) NOT NULL,
-    eff_high timestamptz(3) NOT NULL,
     tokens text[] COLLATE "C",
+    c_code text[] COLLATE "C",
+    c_low double precision[],
+    c_high double precision[],
+    c_unit text[] COLLATE "C",
+    c_name text[] COLLATE "C",
+    c_canon_low double precision[],
+    c_canon_high double precision[],
+    c_canon_unit text[] COLLATE "C",
     body text NOT NULL
 );
 CREATE INDEX observation_patient_code ON observation (patient, code1, eff_low DESC, id);
@@ -38,6 +57,7 @@ CREATE TABLE observation_history (
     CONSTRAINT observation_history_pkey PRIMARY KEY (id, version),
     CONSTRAINT observation_history_body CHECK (deleted = (body IS NULL))
 );
+CREATE INDEX observation_history_last_updated ON observation_history (last_updated DESC, id);
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON observation TO :role;
 GRANT SELECT, INSERT ON observation_history TO :role;

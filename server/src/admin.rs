@@ -21,7 +21,7 @@ use poem::{Endpoint, Request, Response};
 pub use self::token::{TokenError, operator_token};
 use self::{guard::Guard, operator::Desk, problem::Problem};
 use crate::{
-    rest::{Labelled, guarded},
+    rest::{self, Labelled, guarded},
     state::App,
 };
 
@@ -53,11 +53,17 @@ impl Endpoint for Operator {
         let authority = request.uri().authority().map(|authority| authority.as_str().to_owned());
         let answer = guarded(Arc::clone(&self.app), request, |app, incoming| {
             Box::pin(async move {
+                let (request_id, address) = (incoming.request_id.clone(), incoming.address);
                 let answer = operator::answer(&desk, &app, incoming, authority.as_deref());
-                AssertUnwindSafe(answer).catch_unwind().await.unwrap_or_else(|_| {
-                    tracing::error!("a request of the operator ended in a panic");
-                    Labelled { response: Problem::internal("panic").into_response(), route: None, interaction: None }
-                })
+                if let Ok(answered) = AssertUnwindSafe(answer).catch_unwind().await {
+                    return answered;
+                }
+                tracing::error!("a request of the operator ended in a panic");
+                let problem = match rest::panicked(&app, &request_id, address, "/operator").await {
+                    Ok(()) => Problem::internal("panic"),
+                    Err(failure) => Problem::from(failure),
+                };
+                Labelled { response: problem.into_response(), route: None, interaction: None }
             })
         });
         Ok(answer.await)

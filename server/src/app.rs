@@ -11,12 +11,12 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, task::JoinSet};
 use vitals_access::{clock::Clock, verifier::Verifier};
 use vitals_store::{
     StoreError,
     audit::{AuditError, Durability},
-    control::poll::{DirectoryFeed, FeedError, FeedOptions},
+    control::poll::{DirectoryFeed, FeedError, FeedOptions, KeySource},
     migrate::SchemaVersions,
     pool::{PoolLimits, ServedVersions, TenantPool},
     seal::MasterKey,
@@ -38,6 +38,9 @@ const KEY_ROUND: Duration = Duration::from_mins(1);
 
 /// Large Bundles that are read at once: each takes a few times its 50 MB.
 const LARGE_BUNDLES: usize = 4;
+
+/// Fetches of keys at a time: each may take two seconds of an issuer that hangs.
+const FETCHES: usize = 4;
 
 /// Everything a server needs to be told.
 pub struct Parts {
@@ -120,21 +123,31 @@ pub async fn start(parts: Parts) -> Result<Arc<App>, AppError> {
 /// Fetches the keys of outside issuers before they are needed, and again before they are too old.
 async fn keep_keys(app: std::sync::Weak<App>) {
     loop {
-        {
-            let Some(app) = app.upgrade() else { return };
-            let sources = app.feed.key_sources();
-            app.keeper.keep_only(sources.iter().map(|(source, _)| (source.issuer.as_str(), source.jwks_url.as_str())));
-            for (source, _) in sources {
-                let (app, keeper) = (Arc::clone(&app), app.keeper.clone());
-                tokio::spawn(async move {
-                    match keeper.keys_for(&source.issuer, &source.jwks_url).await {
-                        Ok(fetched) => app.feed.set_fetched_keys(&source, fetched.keys, fetched.fetched_at),
-                        // What it had is too old: its tokens are refused until it answers again.
-                        Err(_) => app.feed.drop_fetched_keys(&source),
-                    }
-                });
-            }
+        match app.upgrade() {
+            Some(app) => look_after_keys(&app).await,
+            None => return,
         }
         tokio::time::sleep(KEY_ROUND).await;
     }
+}
+
+/// One round of looking after the keys of outside issuers, a few at a time.
+pub async fn look_after_keys(app: &Arc<App>) {
+    let sources: Vec<KeySource> = app.feed.key_sources().into_iter().map(|(source, _)| source).collect();
+    app.keeper.keep_only(sources.iter().map(|source| (source.issuer.as_str(), source.jwks_url.as_str())));
+    let mut fetching = JoinSet::new();
+    for source in sources {
+        if fetching.len() == FETCHES {
+            fetching.join_next().await;
+        }
+        let app = Arc::clone(app);
+        fetching.spawn(async move {
+            match app.keeper.keys_for(&source.issuer, &source.jwks_url).await {
+                Ok(fetched) => app.feed.set_fetched_keys(&source, fetched.keys, fetched.fetched_at),
+                // What it had is too old: its tokens are refused until it answers again.
+                Err(_) => app.feed.drop_fetched_keys(&source),
+            }
+        });
+    }
+    fetching.join_all().await;
 }

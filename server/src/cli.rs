@@ -116,8 +116,8 @@ pub async fn run() -> Exit {
     }
     let json = invocation.json;
     let ended = match invocation.command {
-        args::Command::Demo => demo::run(&settings).await,
-        args::Command::Serve => serve::run(&settings).await,
+        args::Command::Demo => Box::pin(demo::run(&settings)).await,
+        args::Command::Serve => Box::pin(serve::run(&settings)).await,
         args::Command::Setup => setup::run(&settings, json).await,
         args::Command::Tenant(command) => tenant::run(&settings, command, json).await,
         args::Command::Issuer(command) => issuer::run(&settings, command, json).await,
@@ -125,10 +125,7 @@ pub async fn run() -> Exit {
         args::Command::Token(command) => token::run(&settings, command).await,
         args::Command::Import(command) => import::run(&settings, command, json).await,
         args::Command::Audit(command) => audit::run(&settings, command, json).await,
-        args::Command::Openapi => {
-            println!("{}", crate::openapi::document());
-            Ok(Exit::Success)
-        }
+        args::Command::Openapi => print::line(&crate::openapi::document()).map(|()| Exit::Success),
         args::Command::Doctor => doctor::run(&settings, json).await,
     };
     ended.unwrap_or_else(|error| {

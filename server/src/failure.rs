@@ -150,6 +150,16 @@ impl Failure {
         )
     }
 
+    /// A change that may or may not stand.
+    pub fn outcome_unknown(reason: &'static str) -> Self {
+        Self::new(
+            Kind::Unavailable,
+            IssueCode::Transient,
+            reason,
+            "The server cannot say how this ended: the change may or may not stand. Read before you repeat it.",
+        )
+    }
+
     /// The new content is outside what the caller may write.
     pub fn not_admitted() -> Self {
         Self::new(
@@ -214,13 +224,7 @@ impl From<StoreError> for Failure {
             }
             StoreError::UnknownOutcome(_) => {
                 tracing::warn!(error = %error, "the outcome of a write is not known");
-                Self::new(
-                    Kind::Unavailable,
-                    IssueCode::Transient,
-                    reason,
-                    "The connection to the database broke while the change was committed: it may or may not stand. \
-                     Read before you repeat it.",
-                )
+                Self::outcome_unknown(reason)
             }
             _ => {
                 tracing::warn!(error = %error, "a unit of work on tenant data was not done");

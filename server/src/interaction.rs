@@ -10,6 +10,7 @@ mod criteria;
 pub mod delete;
 mod exchange;
 pub mod history_instance;
+pub mod history_type;
 pub mod read;
 pub mod search_type;
 pub mod update;

@@ -3,6 +3,9 @@
 //! poem's own server has no header timeout, no connection cap, leaves Nagle on and passes over accept errors, so the
 //! accept loop is ours: HTTP/1.1, and HTTP/2 by prior knowledge, over hyper-util's `auto` connection. Every limit is a
 //! constant here or in [`watch`]; limits on bodies belong to the layers above.
+//!
+//! Heads that are no HTTP (two lengths, folded lines, over [`MAX_HEAD`]) never come this far: hyper answers 400 or 431
+//! without a body and closes. It ends lines at a bare LF too (RFC 9112, section 2.2, allows that).
 
 use std::{convert::Infallible, io, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
@@ -40,9 +43,9 @@ use watch::{Answering, Limits, Overdue, Watch, Watched};
 
 /// Connections of one listener at a time; further ones wait in the kernel's queue (DESIGN section 5).
 const MAX_CONNECTIONS: usize = 2_048;
-/// How long requests may go on after the signal to stop: with two seconds for the database and the audit log behind
-/// it, the process is gone within ten.
-const GRACE: Duration = Duration::from_secs(8);
+/// How long requests may go on after the signal to stop: with four seconds for the audit log and the database behind
+/// it, which is what a busy machine needs, the process is gone within ten.
+const GRACE: Duration = Duration::from_secs(6);
 /// After accept failed (no file descriptors left): long enough for connections to end, short enough to go unnoticed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// A head may hold a URL of 16 kB and a token of 8 kB, and somewhat longer ones get a proper answer; see CONTRACT 5.

@@ -7,6 +7,7 @@ mod bundle;
 mod credentials;
 pub mod discovery;
 mod fhir;
+mod list;
 pub mod metadata;
 mod negotiate;
 mod page;
@@ -15,6 +16,7 @@ mod request;
 pub mod respond;
 mod router;
 mod system;
+mod token;
 mod trail;
 
 use std::{sync::Arc, time::Instant};
@@ -29,6 +31,7 @@ use vitals_fhir::outcome::IssueCode;
 use self::negotiate::Format;
 pub(crate) use self::request::Incoming;
 pub use self::router::route;
+pub(crate) use self::trail::panicked;
 use crate::{
     failure::{Failure, Kind},
     state::App,
@@ -92,6 +95,7 @@ pub(crate) async fn guarded(
     );
     let parent = incoming.headers.get("traceparent").and_then(|value| value.to_str().ok());
     let trace = TraceContext::enter(&span, parent);
+    let (path, address) = (incoming.path.clone(), incoming.address);
     let in_flight = app.in_flight();
     let answering = span.in_scope(|| answer(Arc::clone(&app), incoming));
     let work = {
@@ -117,16 +121,20 @@ pub(crate) async fn guarded(
             labelled.response
         }
     };
-    let mut response = tokio::spawn(work.instrument(span)).await.unwrap_or_else(|error| {
-        tracing::error!(request.id = %request_id, panicked = error.is_panic(), "a request ended in a panic");
-        let failure = Failure::new(
-            Kind::Internal,
-            IssueCode::Exception,
-            "panic",
-            "The server failed to do this. The request id names the entry in its log.",
-        );
-        respond::failure(&failure, Format::Json)
-    });
+    let mut response = match tokio::spawn(work.instrument(span)).await {
+        Ok(response) => response,
+        Err(error) => {
+            tracing::error!(request.id = %request_id, panicked = error.is_panic(), "a request ended in a panic");
+            let failure = Failure::new(
+                Kind::Internal,
+                IssueCode::Exception,
+                "panic",
+                "The server failed to do this. The request id names the entry in its log.",
+            );
+            let recorded = trail::panicked(&app, &request_id, address, &path).await;
+            respond::failure(&recorded.err().unwrap_or(failure), Format::Json)
+        }
+    };
     let headers = response.headers_mut();
     for (name, value) in [("x-request-id", request_id), ("traceparent", trace.to_string())] {
         if let Ok(value) = HeaderValue::from_str(&value) {

@@ -125,10 +125,7 @@ impl App {
 
     /// Whether an issuer's keys have to be fetched and none can be had: a token of its cannot be judged then.
     pub fn keys_unavailable(&self, issuer: &str) -> bool {
-        self.key_source(issuer).is_some()
-            && self
-                .directory()
-                .is_ok_and(|directory| directory.issuer(issuer).is_none_or(|known| known.keys.is_empty()))
+        self.feed.key_sources().iter().any(|(source, fetched)| source.issuer == issuer && fetched.is_none())
     }
 
     fn key_source(&self, issuer: &str) -> Option<KeySource> {

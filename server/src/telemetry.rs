@@ -68,6 +68,7 @@ impl Telemetry {
                 .with_filter(spans_filter())
         });
         tracing_subscriber::registry().with(log(format)).with(spans).try_init()?;
+        std::panic::set_hook(Box::new(panicked));
         Ok(Self { collector })
     }
 
@@ -82,6 +83,12 @@ impl Telemetry {
             Ok(Err(_)) | Err(_) => tracing::warn!("the last traces did not reach the collector in time"),
         }
     }
+}
+
+/// Says where a panic was, and not what it said: that may hold what a request brought.
+fn panicked(panic: &std::panic::PanicHookInfo<'_>) {
+    let place = panic.location().map(|location| format!("{}:{}", location.file(), location.line()));
+    tracing::error!(code.location = place.as_deref(), "a panic");
 }
 
 /// The layer that writes log lines to standard error.

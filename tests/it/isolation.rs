@@ -69,15 +69,19 @@ async fn indistinguishable(rows: &Rows<'_>, operation: &Operation, bases: &[Stri
     let name = format!("{} {} at {}", operation.method.name(), operation.path, bases[0]);
     let before = rows.state().await;
 
-    let mut answers = Vec::new();
+    let (mut answers, mut heads) = (Vec::new(), Vec::new());
     for id in [rows.standing.clone(), rows.deleted.clone(), new_id()] {
         for base in bases {
             let ask = Ask::of(operation, &id, &content(rows.kind, &id, "intruder"));
+            if let Some(head) = ask.head() {
+                heads.push(head.send(base, token).await.anonymous(&id));
+            }
             let answer = ask.send(base, token).await;
             assert!(!answer.holds(CANARY), "{name}: {}", answer.body);
             answers.push((id.clone(), base.clone(), answer));
         }
     }
+    assert!(heads.windows(2).all(|pair| pair[0] == pair[1]), "{name}, HEAD: {heads:?}");
 
     assert_eq!(rows.state().await, before, "{name} changed something");
     let (first_id, first_base, first) = answers.pop().expect("an answer about an id that never was");
@@ -93,7 +97,7 @@ async fn indistinguishable(rows: &Rows<'_>, operation: &Operation, bases: &[Stri
 fn unknown_to_it(code: Code, confined: bool) -> u16 {
     match code {
         Code::Read | Code::Vread | Code::HistoryInstance | Code::Delete => 404,
-        Code::SearchType | Code::SearchTypePost => 200,
+        Code::SearchType | Code::SearchTypePost | Code::SearchCompartment | Code::HistoryType => 200,
         Code::ConditionalDelete => 204,
         Code::Create if confined => 403,
         Code::Update | Code::ConditionalUpdate if confined => 404,
@@ -107,15 +111,15 @@ async fn ids_of_another_tenant_are_ids_that_never_were() {
     for operation in catalog::all() {
         for base in [other.base(), format!("{}/fhir", other.server.url)] {
             let rows = Rows::plant(&this, operation.resource).await;
-            let answer = indistinguishable(&rows, operation, &[base.clone()], Some(&other.all())).await;
+            let answer = indistinguishable(&rows, operation, std::slice::from_ref(&base), Some(&other.all())).await;
             assert_eq!(answer.status, unknown_to_it(operation.code, false), "{} at {base}", operation.path);
 
             // A patient of this tenant's in the claim opens nothing either.
             let rows = Rows::plant(&this, operation.resource).await;
             let confined = other.token("patient/*.cruds").patient(&rows.standing).sign();
-            let answer = indistinguishable(&rows, operation, &[base.clone()], Some(&confined)).await;
+            let answer = indistinguishable(&rows, operation, std::slice::from_ref(&base), Some(&confined)).await;
             assert_eq!(answer.status, unknown_to_it(operation.code, true), "{} at {base}", operation.path);
-            if let Code::SearchType | Code::SearchTypePost = operation.code {
+            if let Code::SearchType | Code::SearchTypePost | Code::SearchCompartment = operation.code {
                 assert_eq!(answer.json()["total"], 0, "{}", answer.body);
             }
         }
@@ -158,14 +162,21 @@ async fn the_same_requests_succeed_with_the_tenants_own_token() {
             let ask = Ask::of(operation, &rows.standing, &content(rows.kind, &rows.standing, "own"));
             let answer = ask.send(&base, Some(&this.all())).await;
             let expected = match operation.code {
-                Code::Read | Code::Vread | Code::HistoryInstance => 200,
-                Code::SearchType | Code::SearchTypePost | Code::Update | Code::ConditionalUpdate => 200,
                 Code::Create => 201,
                 Code::Delete | Code::ConditionalDelete => 204,
+                Code::Read
+                | Code::Vread
+                | Code::HistoryInstance
+                | Code::SearchType
+                | Code::SearchTypePost
+                | Code::SearchCompartment
+                | Code::HistoryType
+                | Code::Update
+                | Code::ConditionalUpdate => 200,
             };
             assert_eq!(answer.status, expected, "{} at {base}: {}", operation.path, answer.body);
-            if let Code::SearchType | Code::SearchTypePost = operation.code {
-                assert_eq!(answer.ids(), [rows.standing.clone()]);
+            if let Code::SearchType | Code::SearchTypePost | Code::SearchCompartment = operation.code {
+                assert_eq!(answer.ids(), std::slice::from_ref(&rows.standing));
             }
         }
     }

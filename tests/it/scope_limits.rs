@@ -246,8 +246,8 @@ async fn o07_who_may_read_but_not_write_changes_nothing() {
         tenant.delete("Observation/o1", &token).await.expect_outcome(403, "forbidden");
         // What is refused for want of scope is refused before anybody reads it.
         tenant.post("Observation", &token, "no JSON").await.expect_outcome(403, "forbidden");
-        for body in [body.clone(), "[]".to_owned()] {
-            let patch = tenant.request(reqwest::Method::PATCH, "Observation/o1", &token).body(body);
+        for body in [body.as_str(), "[]"] {
+            let patch = tenant.request(reqwest::Method::PATCH, "Observation/o1", &token).body(body.to_owned());
             Answer::of(patch).await.expect(405);
         }
         let entry = format!(r#"{{"request":{{"method":"POST","url":"Observation"}},"resource":{body}}}"#);

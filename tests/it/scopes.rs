@@ -160,7 +160,8 @@ async fn judge(row: Row) {
         let never = Uuid::new_v4().to_string();
         let unknown = match operation.code {
             // Would make it.
-            Code::Create | Code::Update | Code::ConditionalUpdate => None,
+            // A history of the type is not about one of them.
+            Code::Create | Code::Update | Code::ConditionalUpdate | Code::HistoryType => None,
             _ => Some(Ask::of(operation, &never, &Value::Null).send(&base, Some(&token)).await),
         };
         for label in labels {
@@ -177,9 +178,8 @@ async fn judge(row: Row) {
             let searches = |label: &&str| row.reach(kind, Letter::Search).is_some_and(|reach| reach.contains(label));
             let updates = |label: &&str| row.reach(kind, Letter::Update).is_some_and(|reach| reach.contains(label));
             let expected = match (operation.code, reached) {
-                (Code::Read | Code::Vread | Code::HistoryInstance, true) => 200,
-                (Code::Update | Code::ConditionalUpdate, true) => 200,
-                (Code::SearchType | Code::SearchTypePost, _) => 200,
+                (Code::Read | Code::Vread | Code::HistoryInstance | Code::Update | Code::ConditionalUpdate, true)
+                | (Code::SearchType | Code::SearchTypePost | Code::SearchCompartment | Code::HistoryType, _) => 200,
                 (Code::Create, true) => 201,
                 // A new Patient has an id of its own, which is in nobody's compartment.
                 (Code::Create, false) => 403,
@@ -195,6 +195,19 @@ async fn judge(row: Row) {
             };
             assert_eq!(answer.status, expected, "{what}");
             match operation.code {
+                Code::SearchCompartment => {
+                    // A device's own is in no patient's compartment.
+                    let found: Vec<String> = if reached && *label != "hrd" { vec![id.clone()] } else { Vec::new() };
+                    assert_eq!(answer.ids(), found, "{what}");
+                    let content = world.content(label);
+                    let unknown = Ask::of(operation, &never, &content).send(&base, Some(&token)).await;
+                    assert!(reached || answer.anonymous(id) == unknown.anonymous(&never), "{what}");
+                    continue;
+                }
+                Code::HistoryType => {
+                    let listed = answer.ids().contains(id);
+                    assert_eq!(listed, reached, "{what}");
+                }
                 Code::SearchType | Code::SearchTypePost => {
                     let found: Vec<String> = if reached { vec![id.clone()] } else { Vec::new() };
                     assert_eq!(answer.ids(), found, "{what}");

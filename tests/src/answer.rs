@@ -4,6 +4,8 @@ use reqwest::{StatusCode, header::HeaderMap};
 use serde_json::Value;
 use vitals_access::tenant::TenantRole;
 
+use crate::{ledger, oracle};
+
 /// What no client may read in a failure: words of the database and of the program.
 const INSIDE: [&str; 12] = [
     "panicked",
@@ -34,12 +36,22 @@ pub struct Answer {
 impl Answer {
     /// Sends a request and reads its answer.
     pub async fn of(request: reqwest::RequestBuilder) -> Self {
-        let response = request.send().await.expect("the server answers");
+        let (client, request) = request.build_split();
+        let request = request.expect("a request");
+        // Its body is no part of what is looked at afterwards.
+        let mut asked = reqwest::Request::new(request.method().clone(), request.url().clone());
+        asked.headers_mut().clone_from(request.headers());
+        let response = client.execute(request).await.expect("the server answers");
         let (status, headers): (StatusCode, HeaderMap) = (response.status(), response.headers().clone());
         let body = response.bytes().await.expect("the answer is whole");
         let body = String::from_utf8(body.to_vec()).expect("answers are UTF-8");
         let answer = Self { status: status.as_u16(), headers, body };
         answer.tells_nothing_of_the_inside();
+        ledger::note(&asked, &answer);
+        if asked.url().path().ends_with("/metrics") {
+            oracle::hear("a metrics page", &answer.body);
+        }
+        oracle::silent();
         answer
     }
 

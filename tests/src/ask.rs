@@ -29,8 +29,14 @@ impl Ask {
     pub fn of(operation: &Operation, id: &str, content: &Value) -> Self {
         let path = operation.path.replace(":id", id).replace(":vid", "1");
         let (path, body) = match operation.code {
-            Code::Read | Code::Vread | Code::HistoryInstance | Code::Delete => (path, None),
-            Code::SearchType => (format!("{path}?_id={id}"), None),
+            Code::Read | Code::Vread | Code::HistoryInstance | Code::HistoryType | Code::Delete => (path, None),
+            // In the compartment of the patient that the content is about.
+            Code::SearchCompartment => {
+                let about = content["subject"]["reference"].as_str().filter(|about| about.starts_with("Patient/"));
+                let about = about.unwrap_or("Patient/p1");
+                (format!("{about}/Observation?_id={id}"), None)
+            }
+            Code::SearchType | Code::ConditionalDelete => (format!("{path}?_id={id}"), None),
             Code::SearchTypePost => (path, Some((FORM, format!("_id={id}")))),
             Code::Create | Code::Update => {
                 let mut content = content.clone();
@@ -42,9 +48,13 @@ impl Ask {
                 content["id"] = id.into();
                 (format!("{path}?_id={id}"), Some((FHIR, content.to_string())))
             }
-            Code::ConditionalDelete => (format!("{path}?_id={id}"), None),
         };
         Self { method: method(operation.method), path, body }
+    }
+
+    /// The same with HEAD, for a row that is asked for with GET.
+    pub fn head(&self) -> Option<Self> {
+        (self.method == Method::GET).then(|| Self { method: Method::HEAD, ..self.clone() })
     }
 
     /// Sends it, with or without a token.

@@ -75,27 +75,26 @@ pub struct Publisher {
 impl Publisher {
     /// Starts one; it lives as long as the run.
     pub async fn start(published: Published) -> Self {
-        let publisher = Self {
+        let this = Self {
             url: String::new(),
             published: Arc::new(Mutex::new(published)),
             visits: Arc::default(),
             sent: Arc::default(),
         };
-        let (published, visits, sent) =
-            (Arc::clone(&publisher.published), Arc::clone(&publisher.visits), Arc::clone(&publisher.sent));
+        let (answers, visits, sent) = (Arc::clone(&this.published), Arc::clone(&this.visits), Arc::clone(&this.sent));
         let listening = cluster::runtime().spawn(async move {
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
             let url = format!("http://{}/jwks", listener.local_addr().expect("an address"));
             tokio::spawn(async move {
                 while let Ok((stream, _)) = listener.accept().await {
                     visits.fetch_add(1, Ordering::SeqCst);
-                    let answer = published.lock().expect("nobody panicked").clone();
+                    let answer = answers.lock().expect("nobody panicked").clone();
                     tokio::spawn(serve(stream, answer, Arc::clone(&sent)));
                 }
             });
             url
         });
-        Self { url: listening.await.expect("the publisher starts"), ..publisher }
+        Self { url: listening.await.expect("the publisher starts"), ..this }
     }
 
     /// Changes what is answered from now on.

@@ -3,12 +3,16 @@
 //! Tests share nothing but the server: each makes its own tenants and sees only those. What needs a clock of its own,
 //! another database or a small pool starts a [`Server`] of its own with [`Server::start`].
 
+#![allow(clippy::missing_panics_doc, clippy::return_self_not_must_use, reason = "to panic is how a test fails")]
+
 pub mod answer;
 pub mod ask;
 pub mod clock;
 pub mod cluster;
 pub mod forge;
 pub mod issuer;
+pub mod ledger;
+pub mod oracle;
 pub mod poll;
 pub mod program;
 pub mod raw;
@@ -29,6 +33,12 @@ pub use tenant::{Tenant, Token};
 /// Folder with real data, where there is one.
 pub fn test_data() -> Option<std::path::PathBuf> {
     variable("VITALS_TEST_DATA").map(Into::into)
+}
+
+/// How long the crowd of T16 goes on, in seconds.
+pub fn storm_seconds() -> u64 {
+    let text = variable("VITALS_TEST_STORM_SECONDS").and_then(|text| text.into_string().ok());
+    text.map_or(8, |text| text.parse().expect("VITALS_TEST_STORM_SECONDS is a number"))
 }
 
 /// A variable of the environment.

@@ -26,7 +26,7 @@ use vitals_store::{
 
 use crate::{
     cluster::{self, Cluster},
-    poll, sql, variable,
+    oracle, poll, sql, variable,
 };
 
 /// How long a command may take. Most need tenths of a second; several tests share the machine.
@@ -188,11 +188,11 @@ pub struct Shared {
     pub server: Serving,
 }
 
-/// The served installation of this run, with an embedded PostgreSQL.
+/// The served installation of this run. On an outside PostgreSQL: there a command takes a third of the time.
 pub async fn shared() -> &'static Shared {
     static SHARED: OnceCell<Shared> = OnceCell::const_new();
     let start = async || {
-        let program = Program::embedded();
+        let program = Outside::fresh().await.program;
         Shared { server: program.serve().await, program }
     };
     SHARED.get_or_init(start).await
@@ -306,7 +306,16 @@ impl Process {
 
     /// Asks it to stop, as a service manager does.
     pub fn terminate(&self) {
-        let kill = format!("kill -TERM {}", self.child.id());
+        self.signal("TERM");
+    }
+
+    /// Asks it to stop, as somebody at a terminal does.
+    pub fn interrupt(&self) {
+        self.signal("INT");
+    }
+
+    fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.child.id());
         let status = Command::new("sh").args(["-c", &kill]).status().expect("sh can be started");
         assert!(status.success(), "it cannot be signalled");
     }
@@ -328,6 +337,10 @@ impl Drop for Process {
             std::io::Write::write_all(stdin, b"\n").ok();
         }
         self.warden.wait().ok();
+        oracle::hear("standard error", &self.stderr.text());
+        if !std::thread::panicking() {
+            oracle::silent();
+        }
     }
 }
 
@@ -386,8 +399,8 @@ impl Serving {
 }
 
 fn operator_of(log: &str) -> Option<String> {
-    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    lines.filter_map(|line| line["operator"].as_str().map(str::to_owned)).next()
+    let mut lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines.find_map(|line| line["operator"].as_str().map(str::to_owned))
 }
 
 /// The program, built as the test that runs was built.

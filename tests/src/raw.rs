@@ -8,6 +8,11 @@ use tokio::{
 
 use crate::{Answer, Server};
 
+/// Every byte of a text percent-encoded.
+pub fn escaped(text: &str) -> String {
+    text.bytes().fold(String::new(), |so_far, byte| so_far + &format!("%{byte:02X}"))
+}
+
 /// Connects to the public listener.
 pub async fn connect(server: &Server) -> TcpStream {
     let address = server.url.strip_prefix("http://").expect("tests serve plain http");

@@ -20,6 +20,7 @@ use vitals_store::{audit::Durability, pool::PoolLimits};
 use crate::{
     TestClock,
     cluster::{self, Cluster},
+    ledger, oracle,
 };
 
 /// What a test may want otherwise.
@@ -72,9 +73,11 @@ impl Server {
         let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");
         let public = Listener::bind(any, "--listen").await.expect("a free port");
         let operator = Listener::bind(any, "--operator-listen").await.expect("a free port");
+        oracle::listen();
         let clock = TestClock::default();
         let url = format!("http://{}", public.local());
         let allow = options.egress_allow.iter().map(|block| block.parse().expect("a CIDR block")).collect();
+        ledger::served(&url, &cluster.urls.audit_read);
         let app = app::start(Parts {
             urls: cluster.urls.clone(),
             master_key: cluster.master_key.clone(),

@@ -8,6 +8,9 @@ use std::{
 
 use crate::{Tenant, cluster::Cluster};
 
+/// Ends what a session's statements return.
+const END: &str = "-- end --";
+
 impl Cluster {
     /// Runs statements in the database of the tenants and returns what they return, columns parted by `|`.
     pub async fn sql(&self, statements: &str) -> String {
@@ -37,7 +40,7 @@ pub async fn run(url: &str, statements: &str) -> String {
     .expect("psql ends")
 }
 
-/// A session that stays open, for locks that are held.
+/// A session that stays open: for locks that are held, and for looking often.
 pub struct Session {
     psql: Child,
     statements: ChildStdin,
@@ -53,12 +56,20 @@ impl Session {
         Self { psql, statements, answers }
     }
 
-    /// Runs statements, which return nothing, and waits until they have run.
-    pub fn run(&mut self, statements: &str) {
-        writeln!(self.statements, "{statements};\n\\echo done").expect("psql listens");
+    /// Runs statements and returns what they return, columns parted by `|`.
+    pub fn run(&mut self, statements: &str) -> String {
+        writeln!(self.statements, "{statements};\n\\echo {END}").expect("psql listens");
         let mut answer = String::new();
-        self.answers.read_line(&mut answer).expect("psql answers");
-        assert_eq!(answer.trim(), "done", "a statement failed: {statements}");
+        loop {
+            let before = answer.len();
+            self.answers.read_line(&mut answer).expect("psql answers");
+            match answer[before..].trim() {
+                END => break answer[..before].trim().to_owned(),
+                // psql leaves at the first error.
+                "" if answer.len() == before => panic!("a statement failed: {statements}"),
+                _ => {}
+            }
+        }
     }
 }
 

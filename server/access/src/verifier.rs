@@ -4,7 +4,13 @@
 //! under a token — time, tenant, registration, key, revocation — is judged again for every request, by the directory
 //! the request found.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use jsonwebtoken::Algorithm;
@@ -59,6 +65,16 @@ struct Known {
 pub struct Verifier {
     clock: Arc<dyn Clock>,
     known: Cache<[u8; 32], Arc<Known>>,
+    figures: VerifierFigures,
+}
+
+/// What a verifier did so far, for metrics.
+#[derive(Debug, Default)]
+pub struct VerifierFigures {
+    /// Tokens whose signature was known to be good.
+    pub remembered: AtomicU64,
+    /// Tokens that were looked at from the beginning.
+    pub judged: AtomicU64,
 }
 
 impl Verifier {
@@ -69,7 +85,7 @@ impl Verifier {
             .weigher(|_, known: &Arc<Known>| u32::try_from(known.size + OVERHEAD).unwrap_or(u32::MAX))
             .time_to_idle(IDLE)
             .build();
-        Self { clock, known }
+        Self { clock, known, figures: VerifierFigures::default() }
     }
 
     /// Who shows this token at this base, as the directory has it now.
@@ -79,10 +95,12 @@ impl Verifier {
         let hash = sha256(&[token.as_bytes()]);
         if let Some(known) = self.known.get(&hash) {
             if let Some((issuer, tenant)) = known.still_stands(directory) {
+                self.figures.remembered.fetch_add(1, Ordering::Relaxed);
                 return known.admit(directory, issuer, tenant, now, base);
             }
             self.known.invalidate(&hash);
         }
+        self.figures.judged.fetch_add(1, Ordering::Relaxed);
         let presented = gate::open(token)?;
         check_signature(directory, &presented)?;
         let known = Arc::new(Known::of(directory, presented, token.len())?);
@@ -94,6 +112,11 @@ impl Verifier {
             self.known.insert(hash, known);
         }
         access
+    }
+
+    /// What it did so far.
+    pub fn figures(&self) -> &VerifierFigures {
+        &self.figures
     }
 
     /// How many tokens are remembered, about.

@@ -1,6 +1,8 @@
 //! The one table of FHIR interactions this server offers. The router, the access check, the CapabilityStatement,
 //! the OpenAPI document and the isolation and scope matrices of the tests are all made from it.
 
+mod parameters;
+
 use crate::{bundle::BundleKind, interaction::Letter, resource::ResourceType};
 
 /// How an interaction is asked for.
@@ -41,6 +43,10 @@ pub enum Code {
     SearchType,
     /// `search-type` by POST `_search`.
     SearchTypePost,
+    /// `search-type` in the compartment of one Patient.
+    SearchCompartment,
+    /// `history-type`
+    HistoryType,
     /// `create`
     Create,
     /// `update`
@@ -60,7 +66,8 @@ impl Code {
             Self::Read => "read",
             Self::Vread => "vread",
             Self::HistoryInstance => "history-instance",
-            Self::SearchType | Self::SearchTypePost => "search-type",
+            Self::SearchType | Self::SearchTypePost | Self::SearchCompartment => "search-type",
+            Self::HistoryType => "history-type",
             Self::Create => "create",
             Self::Update | Self::ConditionalUpdate => "update",
             Self::Delete | Self::ConditionalDelete => "delete",
@@ -98,18 +105,24 @@ pub enum ParameterKind {
     Date,
     /// `string`
     String,
+    /// `quantity`
+    Quantity,
+    /// `composite`
+    Composite,
     /// Governs the result (`_count`, `_sort`); not listed among `searchParam`.
     Result,
 }
 
 impl ParameterKind {
-    /// The FHIR code (`number` for result parameters, which the CapabilityStatement leaves out).
+    /// The FHIR code (`special` for result parameters, which the CapabilityStatement leaves out).
     pub const fn fhir(self) -> &'static str {
         match self {
             Self::Token => "token",
             Self::Reference => "reference",
             Self::Date => "date",
             Self::String => "string",
+            Self::Quantity => "quantity",
+            Self::Composite => "composite",
             Self::Result => "special",
         }
     }
@@ -129,7 +142,7 @@ pub struct Parameter {
 }
 
 macro_rules! operations {
-    ($resource:ident, $type:literal) => {
+    ($resource:ident, $type:literal $(, $more:expr)*) => {
         [
             Operation {
                 code: Code::Read,
@@ -176,6 +189,16 @@ macro_rules! operations {
                 also: None,
                 summary: concat!("Search ", $type, " with the parameters in a form"),
             },
+            Operation {
+                code: Code::HistoryType,
+                resource: ResourceType::$resource,
+                method: Method::Get,
+                path: concat!($type, "/_history"),
+                letter: Letter::Search,
+                also: None,
+                summary: concat!("List the versions of every ", $type),
+            },
+            $($more,)*
             Operation {
                 code: Code::Create,
                 resource: ResourceType::$resource,
@@ -225,8 +248,20 @@ macro_rules! operations {
     };
 }
 
-const PATIENT: [Operation; 10] = operations!(Patient, "Patient");
-const OBSERVATION: [Operation; 10] = operations!(Observation, "Observation");
+const PATIENT: [Operation; 11] = operations!(Patient, "Patient");
+const OBSERVATION: [Operation; 12] = operations!(
+    Observation,
+    "Observation",
+    Operation {
+        code: Code::SearchCompartment,
+        resource: ResourceType::Observation,
+        method: Method::Get,
+        path: "Patient/:id/Observation",
+        letter: Letter::Search,
+        also: None,
+        summary: "Search the Observations of one Patient's compartment",
+    }
+);
 
 /// The operations on a type.
 pub const fn operations(resource: ResourceType) -> &'static [Operation] {
@@ -256,83 +291,10 @@ pub fn all() -> impl Iterator<Item = &'static Operation> {
     ResourceType::ALL.into_iter().flat_map(|resource| operations(resource))
 }
 
-const fn parameter(
-    name: &'static str,
-    kind: ParameterKind,
-    definition: &'static str,
-    documentation: &'static str,
-) -> Parameter {
-    Parameter { name, kind, definition, documentation }
-}
-
-const ID: Parameter =
-    parameter("_id", ParameterKind::Token, "http://hl7.org/fhir/SearchParameter/Resource-id", "Logical id");
-const COUNT: Parameter =
-    parameter("_count", ParameterKind::Result, "", "Entries on a page: 50 unless told, at most 1,000");
-
-const PATIENT_PARAMETERS: [Parameter; 4] = [
-    ID,
-    parameter(
-        "identifier",
-        ParameterKind::Token,
-        "http://hl7.org/fhir/SearchParameter/Patient-identifier",
-        "An identifier: system|value, value or |value",
-    ),
-    parameter(
-        "name",
-        ParameterKind::String,
-        "http://hl7.org/fhir/SearchParameter/Patient-name",
-        "Beginning of any part of a name, without regard to case or accents",
-    ),
-    COUNT,
-];
-
-const OBSERVATION_PARAMETERS: [Parameter; 9] = [
-    ID,
-    parameter(
-        "identifier",
-        ParameterKind::Token,
-        "http://hl7.org/fhir/SearchParameter/clinical-identifier",
-        "An identifier: system|value, value or |value",
-    ),
-    parameter(
-        "patient",
-        ParameterKind::Reference,
-        "http://hl7.org/fhir/SearchParameter/clinical-patient",
-        "The patient it is about",
-    ),
-    parameter(
-        "subject",
-        ParameterKind::Reference,
-        "http://hl7.org/fhir/SearchParameter/Observation-subject",
-        "Whom or what it is about",
-    ),
-    parameter(
-        "code",
-        ParameterKind::Token,
-        "http://hl7.org/fhir/SearchParameter/clinical-code",
-        "What was observed: system|code, code or |code",
-    ),
-    parameter(
-        "category",
-        ParameterKind::Token,
-        "http://hl7.org/fhir/SearchParameter/Observation-category",
-        "Its category, such as vital-signs",
-    ),
-    parameter(
-        "date",
-        ParameterKind::Date,
-        "http://hl7.org/fhir/SearchParameter/clinical-date",
-        "When it was observed; prefixes eq ne gt lt ge le sa eb",
-    ),
-    COUNT,
-    parameter("_sort", ParameterKind::Result, "", "date or -date"),
-];
-
 /// The search parameters of a type.
 pub const fn parameters(resource: ResourceType) -> &'static [Parameter] {
     match resource {
-        ResourceType::Patient => &PATIENT_PARAMETERS,
-        ResourceType::Observation => &OBSERVATION_PARAMETERS,
+        ResourceType::Patient => &parameters::PATIENT,
+        ResourceType::Observation => &parameters::OBSERVATION,
     }
 }

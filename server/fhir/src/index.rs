@@ -2,21 +2,42 @@
 
 pub mod extract;
 
-use crate::{temporal::Range, vital::VitalClass};
+use crate::{quantity::Quantity, temporal::Range, vital::VitalClass};
 
 /// Columns of a Patient.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PatientIndex {
     /// `meta.security` in the forms of [`crate::token`]; both forms of each coding.
     pub security: Vec<String>,
     /// Identifiers: `i:` before both forms of [`crate::token`] of each identifier's system and value.
     pub tokens: Vec<String>,
-    /// Every part of every name (`family`, `given`, `prefix`, `suffix`, `text`), with its value folded for search.
-    pub names: Vec<(&'static str, String)>,
+    /// Every part of every name (`family`, `given`, `prefix`, `suffix`, `text`).
+    pub names: Vec<NameValue>,
+    /// The first family name in the order of folded names; empty where there is none.
+    pub family: String,
+    /// The administrative gender.
+    pub gender: Option<String>,
+    /// Whether the record is in use.
+    pub active: Option<bool>,
+    /// Bounds of the date of birth; [`Range::ABSENT`] where there is none.
+    pub birth: Range,
+    /// What is written beside identifiers; see [`ObservationIndex::texts`].
+    pub texts: String,
+}
+
+/// A part of a name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NameValue {
+    /// Which part.
+    pub part: &'static str,
+    /// Its value, folded for search.
+    pub value: String,
+    /// Its value as written, where that is another text.
+    pub written: Option<String>,
 }
 
 /// Columns of an Observation.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ObservationIndex {
     /// Logical id of the subject, where that is a Patient of this tenant (relative, or absolute under our own base).
     pub patient: Option<String>,
@@ -37,6 +58,24 @@ pub struct ObservationIndex {
     pub effective: Range,
     /// The rest, each with the letter of its parameter: `i:` identifiers (both forms), `s:` a subject that is no
     /// Patient of this tenant (the reference as written, `Type/id` where it is under our own base), `e:` encounter,
-    /// `p:` performer and `d:` device references in the same manner, `v:` codings of `valueCodeableConcept`.
+    /// `p:` performer and `d:` device references in the same manner, `v:` codings of `valueCodeableConcept`,
+    /// `k:` codings of components' codes, and in capitals (`S: E: P: D:`) the identifiers of references (both forms),
+    /// `T:` that of a subject that may be a Patient.
     pub tokens: Vec<String>,
+    /// The value, where it is a number with a unit.
+    pub value: Option<Quantity>,
+    /// The numbers in components, with each coding of their code.
+    pub parts: Vec<Part>,
+    /// What is written beside codes, for `:text`: of each text a line end, a letter (`c` code, `g` category, `v` value,
+    /// `k` components' codes, `i` types of identifiers) and the folded text.
+    pub texts: String,
+}
+
+/// A number in a component, with one coding of its code.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Part {
+    /// The form of [`crate::token`] of system and code; empty where there is no code.
+    pub code: String,
+    /// The number.
+    pub quantity: Quantity,
 }

@@ -47,6 +47,8 @@ interactions! {
     Vread, Read, "vread";
     /// The versions of one resource.
     HistoryInstance, Read, "history-instance";
+    /// The versions of every resource of a type.
+    HistoryType, Search, "history-type";
     /// Search a type.
     SearchType, Search, "search-type";
     /// Create with a server-made id.

@@ -5,17 +5,27 @@
 
 mod criteria;
 mod date;
+mod filter;
 mod form;
+mod parameter;
+mod quantity;
+mod result;
 mod value;
 
 use std::marker::PhantomData;
 
 pub use criteria::Criteria;
 pub use date::{DateTest, Prefix};
+pub use filter::{
+    Column, DateColumn, Element, Filter, Matching, NamePart, OTHER_SUBJECT_TYPES, Place, Referrer, Subject, TokenValue,
+};
 pub use form::{form_pairs, form_text};
+use parameter::Target;
+pub use quantity::{Bounds, QuantityTest, Unit};
+pub use result::{Direction, Shown, Sort, SortKey, Total};
 
 use crate::{
-    catalog::{self, ParameterKind},
+    catalog,
     outcome::{Issue, IssueCode, Severity},
     resource::Resource,
 };
@@ -28,11 +38,8 @@ pub const MOST_VALUES: usize = 1_000;
 pub const DEFAULT_COUNT: u32 = 50;
 /// Most entries on a page.
 pub const MOST_COUNT: u32 = 1_000;
-/// The types beside Patient that an Observation's subject may be of.
-pub const OTHER_SUBJECT_TYPES: [&str; 3] = ["Group", "Device", "Location"];
-
 /// A search of type `R` that was understood.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Query<R> {
     /// What a resource must meet, all of them.
     pub filters: Vec<Filter>,
@@ -40,80 +47,15 @@ pub struct Query<R> {
     pub count: u32,
     /// The order asked for.
     pub sort: Option<Sort>,
+    /// Whether to count.
+    pub total: Total,
+    /// What to show of what is found.
+    pub shown: Shown,
     /// The parameters that were understood, in their order, for the `self` link.
     pub applied: Vec<(String, String)>,
     /// A warning for each parameter and sort key that was ignored.
     pub ignored: Vec<Issue>,
     of: PhantomData<fn() -> R>,
-}
-
-/// An order of the result. Only the start of the date counts; resources without one are the oldest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sort {
-    /// `_sort=date`
-    DateAscending,
-    /// `_sort=-date`
-    DateDescending,
-}
-
-/// One parameter: met when any of its values is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Filter {
-    /// `_id`
-    Id(Vec<String>),
-    /// `patient`, `subject`
-    Subject(Vec<Subject>),
-    /// A token parameter.
-    Token {
-        /// Where its values stand.
-        column: Column,
-        /// The values.
-        values: Vec<TokenValue>,
-    },
-    /// `date`
-    Date(Vec<DateTest>),
-    /// `name`: folded beginnings, never empty.
-    Name(Vec<String>),
-}
-
-/// The index column of a token parameter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Column {
-    /// `codes`
-    Code,
-    /// `category`
-    Category,
-    /// `tokens`, letter `i`.
-    Identifier,
-}
-
-/// Whom a `patient` or `subject` value names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Subject {
-    /// The Patient of this tenant with this logical id.
-    Patient(String),
-    /// The target of a reference as the index has it under `s:`: `Group/x`, or a URL or URN elsewhere.
-    Other(String),
-    /// A bare id on `subject`: a Patient or one of [`OTHER_SUBJECT_TYPES`] with this id.
-    AnyType(String),
-}
-
-/// A token value (<https://hl7.org/fhir/R4/search.html#token>).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TokenValue {
-    /// `system|code`
-    Coding {
-        /// The system, never empty.
-        system: String,
-        /// The code, never empty.
-        code: String,
-    },
-    /// `code`: in whatever system or none.
-    Code(String),
-    /// `|code`: without a system.
-    NoSystem(String),
-    /// `system|`: any code of the system.
-    System(String),
 }
 
 impl<R: Resource> Query<R> {
@@ -127,11 +69,13 @@ impl<R: Resource> Query<R> {
             filters: Vec::with_capacity(pairs.len()),
             count: DEFAULT_COUNT,
             sort: None,
+            total: Total::Unsaid,
+            shown: Shown::Whole,
             applied: Vec::with_capacity(pairs.len()),
             ignored: Vec::new(),
             of: PhantomData,
         };
-        let mut reader = Reader { bases, values: 0, count: None, sort: None };
+        let mut reader = Reader { bases, values: 0, governed: Vec::new() };
         for (name, value) in pairs {
             query.take(name, value, &mut reader)?;
         }
@@ -146,8 +90,7 @@ impl<R: Resource> Query<R> {
         if matches!(name.base, "_format" | "_pretty") && name.modifier.is_none() {
             return Ok(());
         }
-        let parameter = catalog::parameters(R::TYPE).iter().find(|parameter| parameter.name == name.base);
-        let Some(parameter) = parameter else {
+        let Some(target) = Target::of(R::TYPE, name.base) else {
             name.refuse_modifier()?;
             let named = catalog::parameters(R::TYPE).iter().map(|known| known.name).collect::<Vec<_>>().join(", ");
             let diagnostics = format!("{} has no search parameter of this name here; it has {named}", R::TYPE);
@@ -157,76 +100,15 @@ impl<R: Resource> Query<R> {
         if value.is_empty() {
             return Err(name.invalid("the value is empty"));
         }
-        match (parameter.kind, name.base) {
-            (ParameterKind::Token, "_id") => self.filters.push(Filter::Id(name.values(value, reader, value::id)?)),
-            (ParameterKind::Token, base) => {
-                let column = match base {
-                    "code" => Column::Code,
-                    "category" => Column::Category,
-                    _ => Column::Identifier,
-                };
-                self.filters.push(Filter::Token { column, values: name.values(value, reader, value::token)? });
-            }
-            (ParameterKind::Reference, base) => {
-                let kind = match (name.modifier, base) {
-                    (Some("Patient"), _) | (None, "patient") => value::SubjectKind::Patient,
-                    (None, _) => value::SubjectKind::Any,
-                    (Some(_), _) => return Err(name.modifier_refused()),
-                };
-                let (name, bases) = (Name { modifier: None, ..name }, reader.bases);
-                let read = |text: &str| value::subject(text, kind, bases);
-                self.filters.push(Filter::Subject(name.values(value, reader, read)?));
-            }
-            (ParameterKind::Date, _) => self.filters.push(Filter::Date(name.values(value, reader, DateTest::read)?)),
-            (ParameterKind::String, _) => self.filters.push(Filter::Name(name.values(value, reader, value::name)?)),
-            (ParameterKind::Result, base) => {
-                name.refuse_modifier()?;
-                let applied = if base == "_count" { self.count(value, reader) } else { self.sort(value, reader) };
-                let applied = applied.map_err(|reason| name.issue(reason))?;
-                self.applied.extend(applied.map(|value| (base.to_owned(), value)));
-                return Ok(());
-            }
-        }
+        let Some(filter) = target.filter(name, value, reader)? else {
+            name.refuse_modifier()?;
+            let applied = self.govern(name.base, value, reader).map_err(|reason| name.issue(reason))?;
+            self.applied.extend(applied.map(|value| (name.base.to_owned(), value)));
+            return Ok(());
+        };
+        self.filters.push(filter);
         self.applied.push((text.to_owned(), value.to_owned()));
         Ok(())
-    }
-
-    /// Reads `_count`; the answer is the number that holds.
-    fn count(&mut self, text: &str, reader: &mut Reader<'_>) -> Result<Option<String>, Refused> {
-        if !text.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(Refused::Invalid("the value is not a whole number from 0 on"));
-        }
-        // More digits than a number holds are more than the cap.
-        let count = text.parse().unwrap_or(MOST_COUNT).min(MOST_COUNT);
-        if reader.count.replace(count).is_some() {
-            return Err(Refused::Invalid("the parameter is given twice"));
-        }
-        self.count = count;
-        Ok(Some(count.to_string()))
-    }
-
-    /// Reads `_sort`; the answer is the key that holds, if one does.
-    fn sort(&mut self, text: &str, reader: &mut Reader<'_>) -> Result<Option<String>, Refused> {
-        if reader.sort.replace(()).is_some() {
-            return Err(Refused::Invalid("the parameter is given twice"));
-        }
-        let mut applied = None;
-        for key in text.split(',') {
-            let sort = match key {
-                "" => return Err(Refused::Invalid("a sort key is empty")),
-                "date" => Some(Sort::DateAscending),
-                "-date" => Some(Sort::DateDescending),
-                _ => None,
-            };
-            if let (Some(sort), None) = (sort, self.sort) {
-                self.sort = Some(sort);
-                applied = Some(key.to_owned());
-            } else {
-                let diagnostics = "a sort key is ignored; the keys here are date and -date, one of them";
-                self.ignored.push(Issue::warning(IssueCode::NotSupported, diagnostics).at("_sort"));
-            }
-        }
-        Ok(applied)
     }
 }
 
@@ -235,8 +117,8 @@ struct Reader<'q> {
     bases: &'q [&'q str],
     /// Values seen so far.
     values: usize,
-    count: Option<u32>,
-    sort: Option<()>,
+    /// Parameters of the result seen so far.
+    governed: Vec<String>,
 }
 
 /// Why a value is refused.

@@ -2,8 +2,9 @@
 //! (<https://hl7.org/fhir/R4/observation-vitalsigns.html>).
 //!
 //! An Observation is *of one vital alone* when its `code` names that vital and every vital-sign code in its `code` and
-//! in its components' codes belongs to it. One that mixes vitals, or holds them in components only, is `Mixed`; one
-//! that is a vital sign by category only is `Other`.
+//! in its components' codes belongs to it. Components may be of the vital or one of its [`QUALIFIERS`]; another
+//! component, or a contained Observation, is more than the vital. One that mixes vitals or holds more than its vital,
+//! or holds vitals in components only, is `Mixed`; one that is a vital sign by category only is `Other`.
 
 /// System URI of LOINC.
 pub const LOINC: &str = "http://loinc.org";
@@ -11,6 +12,10 @@ pub const LOINC: &str = "http://loinc.org";
 pub const OBSERVATION_CATEGORY: &str = "http://terminology.hl7.org/CodeSystem/observation-category";
 /// Code of the vital-signs category.
 pub const VITAL_SIGNS: &str = "vital-signs";
+
+/// LOINC codes of components that say how a vital was measured, and nothing else of the patient: the oxygen given while
+/// saturation was read, and the method by which a blood pressure was.
+pub const QUALIFIERS: [&str; 4] = ["3151-8", "3150-6", "3150-0", "8357-6"];
 
 /// A vital sign with a scope of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -8,7 +8,7 @@ use poem::{
 use serde::Serialize;
 use serde_json::json;
 use vitals_access::tenant::{Tenant, TenantName};
-use vitals_fhir::search;
+use vitals_fhir::{search, temporal::instant};
 use vitals_store::{
     Connection,
     control::{
@@ -28,7 +28,7 @@ use crate::{
 /// Largest body: a key set of some size, many times over.
 const MAX_BODY: usize = 1024 * 1024;
 
-/// A tenant as the directory knows it; it does not know when the tenant was made.
+/// A tenant as the directory knows it.
 #[derive(Serialize)]
 struct Known<'t> {
     id: &'t str,
@@ -38,6 +38,7 @@ struct Known<'t> {
     isolation: &'static str,
     tier: &'t str,
     version: i32,
+    created: String,
 }
 
 impl<'t> Known<'t> {
@@ -49,6 +50,7 @@ impl<'t> Known<'t> {
             isolation: "schema",
             tier: &tenant.tier,
             version: tenant.version,
+            created: instant(tenant.created.timestamp_millis()),
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::{
 pub(super) fn observe(app: &Arc<App>) {
     app.metrics.observe_pool(read(app, |app| Some(pool(app))));
     app.metrics.observe_keys(read(app, |app| Some(app.keeper.figures())));
-    app.metrics.observe_token_cache(read(app, |app| Some(CacheFigures { entries: app.verifier.remembered() })));
+    app.metrics.observe_token_cache(read(app, |app| Some(tokens(app))));
     app.metrics.observe_migrations(read(app, migrations));
     app.metrics.observe_audit(read(app, |app| Some(audit(app))));
 }
@@ -27,12 +27,24 @@ where
     move || app.upgrade().and_then(|app| figures(&app))
 }
 
+fn tokens(app: &App) -> CacheFigures {
+    let figures = app.verifier.figures();
+    CacheFigures {
+        entries: app.verifier.remembered(),
+        hits: figures.remembered.load(Relaxed),
+        misses: figures.judged.load(Relaxed),
+    }
+}
+
 fn pool(app: &App) -> PoolFigures {
     let figures = app.pool.figures();
     let (open, used) = app.pool.load();
+    let (max, waiting) = app.pool.demand();
     PoolFigures {
         used: count(used),
         idle: count(open.saturating_sub(used)),
+        max: count(max),
+        waiting: count(waiting),
         hits: figures.affine.load(Relaxed),
         rebinds: figures.rebound.load(Relaxed),
         opened: figures.opened.load(Relaxed),

@@ -3,20 +3,19 @@
 use std::sync::Arc;
 
 use serde_json::json;
+use tokio::task::JoinSet;
 use vitals_access::tenant::{Tenant, TenantName};
-use vitals_fhir::resource::{Observation, Patient};
-use vitals_store::{
-    control::{
-        self,
-        jobs::{self, NewJob},
-        tenants,
-    },
-    rows::Load,
+use vitals_fhir::outcome::Issue;
+use vitals_store::control::{
+    self,
+    jobs::{self, NewJob},
+    tenants,
 };
 
 use super::{CommandError, Connection, Exit, Opened, serve};
 use crate::{
     config::Settings,
+    failure::Failure,
     job::load::{Loader, Parsed},
     state::App,
 };
@@ -26,7 +25,9 @@ pub mod physiology;
 /// The same data on every machine.
 const SEED: u64 = 7;
 /// Resources in one statement.
-const BATCH: usize = 1_000;
+const BATCH: usize = 500;
+/// Statements at a time.
+const AT_ONCE: usize = 2;
 /// How long the printed token is good.
 const TOKEN_HOURS: i64 = 24;
 /// What the printed token may do.
@@ -34,7 +35,7 @@ const SCOPES: &str = "vitals:read vitals:write users:read system/Patient.cruds s
 
 /// Serves the demo until a signal.
 pub async fn run(settings: &Settings) -> Result<Exit, CommandError> {
-    serve::serve(settings, async |app, opened| {
+    Box::pin(serve::serve(settings, async |app, opened| {
         let hospitals = physiology::hospitals(SEED, app.clock.now());
         let mut admin = opened.admin().await?;
         for hospital in &hospitals {
@@ -50,7 +51,7 @@ pub async fn run(settings: &Settings) -> Result<Exit, CommandError> {
         app.feed.refresh().await?;
         println!("{}", tour(&app.public_url, first, second, &token));
         Ok(())
-    })
+    }))
     .await
 }
 
@@ -81,44 +82,40 @@ async fn load(
         clock: Arc::clone(&app.clock),
         bases: vec![format!("{}/t/{}/fhir", app.public_url, tenant.name)],
     });
-    let mut patients: Vec<Load<Patient>> = Vec::new();
-    let mut observations: Vec<Load<Observation>> = Vec::new();
-    let mut gather = |text: &str| match loader.parse(text.as_bytes()) {
-        Ok(Parsed::Patient(load)) => {
-            patients.push(load);
-            Ok(())
-        }
-        Ok(Parsed::Observation(load)) => {
-            observations.push(load);
-            Ok(())
-        }
-        Err(issues) => Err(CommandError::new(format!(
-            "the generated data is not valid FHIR: {}",
-            issues.first().map(|issue| issue.diagnostics.as_str()).unwrap_or_default()
-        ))),
-    };
-    for patient in &hospital.patients {
-        gather(&patient.body)?;
-        for observation in patient.observations() {
-            gather(&observation.body)?;
-        }
-    }
-    let stopped = |failure: crate::failure::Failure| CommandError::new(format!("loading stopped: {}", failure.reason));
-    loader.load(patients).await.map_err(stopped)?;
-    let mut writing = tokio::task::JoinSet::new();
-    let mut observations = observations.into_iter().peekable();
+    let patients = hospital.patients.iter().map(|patient| match loader.parse(patient.body.as_bytes()) {
+        Ok(Parsed::Patient(load)) => Ok(load),
+        other => Err(invalid(other)),
+    });
+    loader.load(patients.collect::<Result<_, _>>()?).await.map_err(|failure| stopped(&failure))?;
+    // Made as they are written, so that nobody holds ninety days of a hospital at once.
+    let mut observations = hospital.patients.iter().flat_map(physiology::Patient::observations).peekable();
+    let mut writing = JoinSet::new();
     while observations.peek().is_some() || !writing.is_empty() {
-        while writing.len() < 2 && observations.peek().is_some() {
-            let batch: Vec<_> = observations.by_ref().take(BATCH).collect();
+        while writing.len() < AT_ONCE && observations.peek().is_some() {
+            let batch = observations.by_ref().take(BATCH).map(|made| match loader.parse(made.body.as_bytes()) {
+                Ok(Parsed::Observation(load)) => Ok(load),
+                other => Err(invalid(other)),
+            });
+            let batch = batch.collect::<Result<Vec<_>, _>>()?;
             let loader = Arc::clone(&loader);
             writing.spawn(async move { loader.load(batch).await });
         }
         if let Some(written) = writing.join_next().await {
-            written?.map_err(stopped)?;
+            written?.map_err(|failure| stopped(&failure))?;
         }
     }
     jobs::finish(&mut connection, id, app.clock.now()).await?;
     Ok(())
+}
+
+fn stopped(failure: &Failure) -> CommandError {
+    CommandError::new(format!("loading stopped: {}", failure.reason))
+}
+
+/// The generator made something else than it should.
+fn invalid(parsed: Result<Parsed, Vec<Issue>>) -> CommandError {
+    let why = parsed.err().and_then(|issues| issues.into_iter().next()).map(|issue| issue.diagnostics);
+    CommandError::new(format!("the generated data is not valid FHIR: {}", why.unwrap_or_default()))
 }
 
 async fn token(app: &App, admin: &mut Connection, hospital: &physiology::Hospital) -> Result<String, CommandError> {

@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File},
     io::{self, BufRead as _, BufReader, BufWriter, Read as _, Write as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -10,6 +11,7 @@ use std::{
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use tokio::task::JoinSet;
+use vitals_access::tenant::Tenant;
 use vitals_fhir::{
     outcome::Issue,
     resource::{Observation, Patient},
@@ -26,7 +28,7 @@ use vitals_store::{
     urls::LOGINS,
 };
 
-use super::{CommandError, Exit, Needs, Opened, args::ImportArgs};
+use super::{CommandError, Connection, Exit, Needs, Opened, args::ImportArgs, recorded::Recorder};
 use crate::{
     audit::AuditWriter,
     config::Settings,
@@ -88,10 +90,27 @@ async fn import(settings: &Settings, opened: &Opened<'_>, args: &ImportArgs) -> 
     let tenant = directory.tenant(&args.tenant).cloned().ok_or_else(|| {
         CommandError::new(format!("there is no tenant {}: `vitals tenant list` shows them", args.tenant))
     })?;
+    let mut recorder = Recorder::open(opened).await?;
+    let record = recorder.of_tenant("import", &tenant);
+    recorder.begin(&record).await?;
+    let subject = record.subject.clone().unwrap_or_default();
+    let imported = load(settings, opened, args, &tenant, &subject, &public_url, &mut connection).await;
+    recorder.end(record, imported).await
+}
+
+/// Loads the files as a job of the tenant.
+async fn load(
+    settings: &Settings,
+    opened: &Opened<'_>,
+    args: &ImportArgs,
+    tenant: &Tenant,
+    subject: &str,
+    public_url: &str,
+    connection: &mut Connection,
+) -> Result<Report, CommandError> {
     let id = uuid::Uuid::now_v7();
-    let subject = format!("cli:{}", std::process::id());
-    let job = NewJob { id, tenant: &tenant, kind: "import", subject: &subject, scopes: SCOPES };
-    let access = Arc::new(jobs::open(&mut connection, &job, opened.clock.now()).await?.access());
+    let job = NewJob { id, tenant, kind: "import", subject, scopes: SCOPES };
+    let access = Arc::new(jobs::open(connection, &job, opened.clock.now()).await?.access());
 
     let logins = (0..LOGINS).map(|slot| opened.urls.login(slot)).collect::<Result<Vec<_>, _>>()?;
     let versions = ServedVersions { oldest: SchemaVersions::oldest(), newest: SchemaVersions::newest() };
@@ -106,7 +125,7 @@ async fn import(settings: &Settings, opened: &Opened<'_>, args: &ImportArgs) -> 
     let errors = settings.data_dir.join("import").join(format!("{id}.errors.ndjson"));
     let report = Import::new(loader, errors).files(&args.files).await;
     audit.stop(std::time::Duration::from_secs(10)).await;
-    jobs::finish(&mut connection, id, opened.clock.now()).await?;
+    jobs::finish(connection, id, opened.clock.now()).await?;
     report
 }
 
@@ -211,9 +230,10 @@ impl Import {
         self.report.refused += 1;
         if self.refused.is_none() {
             if let Some(folder) = self.errors.parent() {
-                fs::create_dir_all(folder)?;
+                fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
             }
-            self.refused = Some(BufWriter::new(File::create(&self.errors)?));
+            let file = File::options().write(true).create_new(true).mode(0o600).open(&self.errors)?;
+            self.refused = Some(BufWriter::new(file));
         }
         let issues: Vec<_> = issues
             .iter()

@@ -18,14 +18,15 @@ use crate::{
     telemetry::Telemetry,
 };
 
-/// How long a stopping server takes at most. Docker and systemd wait for ten seconds and more.
-const STOP_WITHIN: Duration = Duration::from_secs(8);
+/// How long a stopping server takes at most, without the embedded database, which comes last and needs a second or
+/// two. Docker and systemd wait for ten seconds and more.
+const STOP_WITHIN: Duration = Duration::from_secs(7);
 /// How long the last traces may take.
 const TRACES_WITHIN: Duration = Duration::from_secs(1);
 
 /// Serves until a signal.
 pub async fn run(settings: &Settings) -> Result<Exit, CommandError> {
-    serve(settings, async |_, _| Ok(())).await
+    Box::pin(serve(settings, async |_, _| Ok(()))).await
 }
 
 /// Serves until a signal; `ready` runs when the listeners are open and before the ready line is printed.
@@ -107,7 +108,7 @@ async fn serve_on(
         }
         app.stop(STOP_WITHIN).await;
     };
-    if tokio::time::timeout(STOP_WITHIN + TRACES_WITHIN, ending).await.is_err() {
+    if tokio::time::timeout(STOP_WITHIN, ending).await.is_err() {
         tracing::warn!("stopped before every request had ended");
     }
     outcome.map(|()| Exit::Success)

@@ -31,6 +31,7 @@ async fn attempt<R: Table>(
     id: &Id<R>,
     if_match: Option<Version>,
 ) -> Result<Result<Deleted<R>, WriteRefused>, Stopped> {
+    cx.attempt();
     let now = cx.now();
     let mut tx = cx.pool.begin(cx.access).await?;
     let mut rows = tx.allow::<R, Delete>()?;

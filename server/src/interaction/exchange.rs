@@ -64,10 +64,19 @@ impl Exchange<'_> {
     /// Makes sure that the record of a write can find its way even if this process dies: to be called before the
     /// transaction opens. Without a working trail nothing is written.
     pub async fn prepare_write(&self) -> Result<(), Failure> {
-        self.audit
-            .ensure_unsettled(&self.access.tenant().role)
-            .await
-            .map_err(|_| Failure::unavailable("audit store away"))
+        let away = || Failure::unavailable("audit store away");
+        // What is begun in the moment before this shows is answered 503 as well, and its record follows later.
+        if !self.audit.is_writable() {
+            return Err(away());
+        }
+        self.audit.ensure_unsettled(&self.access.tenant().role).await.map_err(|_| away())
+    }
+
+    /// Begins an attempt at a write: what an earlier one noted was rolled back with it.
+    pub(super) fn attempt(&mut self) {
+        self.boxed = false;
+        self.note.version = None;
+        self.note.patient = None;
     }
 
     /// Sorts how a write ended: its record stands with it, or with the doubt about it, or is written without it.
@@ -119,7 +128,9 @@ fn outbox_of(record: &mut AuditRecord, note: &Note, writer: i64, status: u16) ->
 impl Note {
     /// Writes the note into a record.
     pub fn fill(&self, record: &mut AuditRecord) {
-        record.resource_id.clone_from(&self.id);
+        if self.id.is_some() {
+            record.resource_id.clone_from(&self.id);
+        }
         record.version = self.version.map(Version::number);
         record.patient.clone_from(&self.patient);
         record.patients.clone_from(&self.patients);

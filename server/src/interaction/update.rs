@@ -35,6 +35,7 @@ async fn attempt<R: Table>(
     body: &Body<R>,
     if_match: Option<Version>,
 ) -> Result<Result<Updated<R>, WriteRefused>, Stopped> {
+    cx.attempt();
     let now = cx.now();
     let mut tx = cx.pool.begin(cx.access).await?;
     let mut rows = tx.allow::<R, Update>()?;

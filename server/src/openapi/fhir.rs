@@ -112,6 +112,8 @@ fn operation_id(operation: &Operation, prefix: &str) -> String {
         Code::HistoryInstance => "historyOf",
         Code::SearchType => "search",
         Code::SearchTypePost => "searchByForm",
+        Code::SearchCompartment => "searchInPatient",
+        Code::HistoryType => "historyOfAll",
         Code::Create => "create",
         Code::Update => "update",
         Code::Delete => "delete",
@@ -137,17 +139,18 @@ fn parameters(operation: &Operation, base: &str) -> Vec<Value> {
         names.push("vid");
     }
     match operation.code {
-        Code::HistoryInstance => names.extend(["count", "page"]),
-        Code::SearchType => names.extend(["page", "preferHandling"]),
+        Code::HistoryInstance | Code::HistoryType => names.extend(["count", "page"]),
+        Code::SearchType | Code::SearchCompartment => names.extend(["page", "preferHandling"]),
         Code::SearchTypePost => names.push("preferHandling"),
         Code::Create => names.extend(["ifNoneExist", "preferReturn"]),
         Code::Update | Code::ConditionalUpdate => names.extend(["ifMatch", "preferReturn"]),
         Code::Delete | Code::ConditionalDelete => names.push("ifMatch"),
-        Code::Read | Code::Vread => {}
+        Code::Read => names.extend(["ifNoneMatch", "ifModifiedSince"]),
+        Code::Vread => {}
     }
     let mut parameters: Vec<_> = names.into_iter().map(|name| reference("parameters", name)).collect();
     let conditional = operation.also == Some(Letter::Search);
-    if operation.code == Code::SearchType || conditional {
+    if matches!(operation.code, Code::SearchType | Code::SearchCompartment) || conditional {
         let known = catalog::parameters(operation.resource).iter();
         let known = known.filter(|parameter| !conditional || parameter.kind != ParameterKind::Result);
         parameters.extend(known.map(|parameter| {
@@ -166,9 +169,12 @@ fn parameters(operation: &Operation, base: &str) -> Vec<Value> {
 fn parameter_schema(parameter: &catalog::Parameter) -> Value {
     match (parameter.name, parameter.kind) {
         ("_count", _) => json!({ "type": "integer", "minimum": 0, "maximum": 1000, "default": 50 }),
-        ("_sort", _) => json!({ "type": "string", "enum": ["date", "-date"] }),
+        ("_total", _) => json!({ "type": "string", "enum": ["none", "estimate", "accurate"] }),
+        ("_summary", _) => json!({ "type": "string", "enum": ["count", "false"] }),
         // Two of them make a period: `date=ge2026-01-01&date=lt2026-02-01`.
-        (_, ParameterKind::Date) => json!({ "type": "array", "items": { "type": "string" } }),
+        (_, ParameterKind::Date | ParameterKind::Quantity | ParameterKind::Composite) => {
+            json!({ "type": "array", "items": { "type": "string" } })
+        }
         _ => json!({ "type": "string" }),
     }
 }
@@ -197,12 +203,19 @@ fn responses(operation: &Operation) -> Value {
     };
     let writes = [("413", "TooLarge"), ("415", "UnsupportedMediaType"), ("422", "Unprocessable")].as_slice();
     let (mut responses, more): (Map<_, _>, &[(&str, &str)]) = match operation.code {
-        Code::Read => (found("200", one("The current version")), &[("404", "NotFound"), ("410", "Gone")]),
+        Code::Read => {
+            let mut both = found("200", one("The current version"));
+            both.insert("304".to_owned(), json!({ "description": "The caller has the current version already" }));
+            (both, &[("404", "NotFound"), ("410", "Gone")])
+        }
         Code::Vread => (found("200", one("That version")), &[("404", "NotFound"), ("410", "Gone")]),
         Code::HistoryInstance => {
             (found("200", list("The versions, newest first")), &[("400", "BadRequest"), ("404", "NotFound")])
         }
-        Code::SearchType => {
+        Code::HistoryType => {
+            (found("200", list("The versions, the last written first")), &[("400", "BadRequest"), ("404", "NotFound")])
+        }
+        Code::SearchType | Code::SearchCompartment => {
             (found("200", list("A page of what was found")), &[("400", "BadRequest"), ("404", "NotFound")])
         }
         Code::SearchTypePost => {

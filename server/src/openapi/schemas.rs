@@ -51,6 +51,8 @@ fn parameters() -> Value {
         "format": other("_format", "query", "The representation, instead of `Accept`", json!({ "type": "string", "enum": ["json", "xml"] })),
         "ifMatch": other("If-Match", "header", "The version that must be current, as `W/\"n\"`", text()),
         "ifNoneExist": other("If-None-Exist", "header", "Search parameters: nothing is created where a resource meets them", text()),
+        "ifNoneMatch": other("If-None-Match", "header", "A version the caller has, as `W/\"n\"`: 304 if it is current", text()),
+        "ifModifiedSince": other("If-Modified-Since", "header", "304 if nothing was written after this HTTP date", text()),
         "preferReturn": other("Prefer", "header", "What a write answers", json!({
             "type": "string", "enum": ["return=representation", "return=minimal", "return=OperationOutcome"],
         })),

@@ -1,8 +1,10 @@
 //! Bundles around stored texts, which go in as they are (<https://hl7.org/fhir/R4/bundle.html>).
 
 use vitals_fhir::{
-    outcome::{self, Issue, push_string},
+    outcome::{self, push_string},
     resource::Resource,
+    search::{Query, Shown},
+    subset::subset,
     temporal,
 };
 use vitals_store::rows::{History, Page};
@@ -15,7 +17,7 @@ pub struct Links {
     pub next: Option<String>,
 }
 
-fn open(kind: &str, total: Option<usize>, links: &Links, capacity: usize) -> String {
+fn open(kind: &str, total: Option<u64>, links: &Links, capacity: usize) -> String {
     let mut out = String::with_capacity(capacity);
     out.push_str(r#"{"resourceType":"Bundle","type":""#);
     out.push_str(kind);
@@ -36,14 +38,15 @@ fn open(kind: &str, total: Option<usize>, links: &Links, capacity: usize) -> Str
     out
 }
 
-/// A searchset. `total` is told where it is known without counting: on a first page that nothing follows.
+/// A searchset.
 pub fn searchset<R: Resource>(
     page: &Page<R>,
     base: &str,
     links: &Links,
-    total: Option<usize>,
-    warnings: &[Issue],
+    total: Option<u64>,
+    query: &Query<R>,
 ) -> String {
+    let warnings = &query.ignored;
     let size: usize = page.found.iter().map(|found| found.resource.body.len() + 200).sum();
     let mut out = open("searchset", total, links, size + 512);
     let mut separator = r#","entry":["#;
@@ -53,7 +56,13 @@ pub fn searchset<R: Resource>(
         out.push_str(r#"{"fullUrl":"#);
         push_string(&mut out, &format!("{base}/{}/{}", R::TYPE, found.resource.id));
         out.push_str(r#","resource":"#);
-        out.push_str(&found.resource.body);
+        match &query.shown {
+            Shown::Elements(elements) => match subset(&found.resource.body, R::TYPE, elements) {
+                Some(part) => out.push_str(&part),
+                None => out.push_str(&found.resource.body),
+            },
+            Shown::Whole | Shown::Count => out.push_str(&found.resource.body),
+        }
         out.push_str(r#","search":{"mode":"match"}}"#);
     }
     if !warnings.is_empty() {
@@ -67,8 +76,8 @@ pub fn searchset<R: Resource>(
     out
 }
 
-/// The history of one resource, newest first.
-pub fn history<R: Resource>(history: &History<R>, base: &str, links: &Links, total: Option<usize>) -> String {
+/// The history of one resource or of all of a type, newest first.
+pub fn history<R: Resource>(history: &History<R>, base: &str, links: &Links, total: Option<u64>) -> String {
     let size: usize = history.entries.iter().map(|entry| entry.body.as_ref().map_or(0, String::len) + 320).sum();
     let mut out = open("history", total, links, size + 512);
     let mut separator = r#","entry":["#;

@@ -31,10 +31,15 @@ pub struct AuthEndpoints {
 }
 
 impl AuthEndpoints {
-    /// A tenant that signs tokens with its own key but has no endpoints to get them from: the key set is all there
-    /// is. `base` is the tenant's `…/auth` URL without a slash at its end.
-    pub fn keys_only(base: &str) -> Self {
-        Self { issuer: Some(base.to_owned()), jwks: Some(format!("{base}/jwks")), ..Self::default() }
+    /// What answers today: the key set, and a token endpoint that supports no grant yet and says so (RFC 6749,
+    /// section 5.2). `base` is the tenant's `…/auth` URL without a slash at its end.
+    pub fn of(base: &str) -> Self {
+        Self {
+            issuer: Some(base.to_owned()),
+            jwks: Some(format!("{base}/jwks")),
+            token: Some(format!("{base}/token")),
+            ..Self::default()
+        }
     }
 }
 
@@ -94,11 +99,11 @@ mod tests {
 
     #[test]
     fn endpoints_that_do_not_exist_are_not_listed() {
-        let found = parsed(&AuthEndpoints::keys_only("https://x/t/north/auth"));
+        let found = parsed(&AuthEndpoints::of("https://x/t/north/auth"));
         assert_eq!(found["issuer"], "https://x/t/north/auth");
         assert_eq!(found["jwks_uri"], "https://x/t/north/auth/jwks");
         let names: Vec<_> = found.as_object().unwrap().keys().filter(|name| name.ends_with("_endpoint")).collect();
-        assert!(names.is_empty(), "{names:?}");
+        assert_eq!(names, ["token_endpoint"]);
         assert_eq!(found["grant_types_supported"], json!([]));
     }
 

@@ -10,14 +10,13 @@ use vitals_fhir::{
     interaction::Letter,
     outcome::{Issue, IssueCode},
     resource::{Id, Observation, Patient, Resource, ResourceType, Version},
-    search::{self, Criteria, Query},
+    search::{self, Criteria},
 };
 use vitals_store::rows::{Deleted, Table, Versioned};
 
 use super::{
-    bundle,
+    list,
     negotiate::{self, Format, Return},
-    page::{self, Place},
     request::Incoming,
     respond,
     router::{Fhir, FhirBase},
@@ -47,6 +46,8 @@ pub fn asked<'p>(address: &Fhir<'p>, method: &poem::http::Method) -> Result<Aske
         }
         Fhir::TypeSearch(kind) => (kind, "", "", &[Code::SearchTypePost]),
         Fhir::Instance(kind, id) => (kind, id, "", &[Code::Read, Code::Update, Code::Delete]),
+        Fhir::TypeHistory(kind) => (kind, "", "", &[Code::HistoryType]),
+        Fhir::Compartment(id, kind) => (kind, id, "", &[Code::SearchCompartment]),
         Fhir::InstanceHistory(kind, id) => (kind, id, "", &[Code::HistoryInstance]),
         Fhir::InstanceVersion(kind, id, version) => (kind, id, version, &[Code::Vread]),
         Fhir::System => return Err(not_offered("POST")),
@@ -124,6 +125,12 @@ impl Request<'_> {
         format!("{}{}", self.app.public_url, self.base.path())
     }
 
+    /// The representation that the address asks for, as links that lead on from it say it again.
+    pub(super) fn format_wish(&self) -> String {
+        let wish = self.query.iter().find(|(name, _)| name == "_format");
+        wish.map_or_else(String::new, |pair| format!("&{}", search::form_text(std::slice::from_ref(pair))))
+    }
+
     /// The bases under which an absolute reference is one to this tenant.
     pub fn bases(&self, access: &Access) -> [String; 2] {
         let public = &self.app.public_url;
@@ -148,19 +155,27 @@ async fn run_on<R: Table>(
     match asked.operation.code {
         Code::Read => {
             let found = interaction::read::read(cx, &id::<R>(asked.id)?).await?;
-            Ok(resource(StatusCode::OK, request, found))
+            if request.incoming.has_seen(found.version, found.last_updated) {
+                return Ok(respond::not_modified(found.version.number(), found.last_updated));
+            }
+            resource(request, found)
         }
         Code::Vread => {
             let id = id::<R>(asked.id)?;
             let version = Version::parse(asked.version).ok_or_else(|| Failure::not_found(&id))?;
             let found = interaction::vread::vread(cx, &id, version).await?;
-            Ok(resource(StatusCode::OK, request, found))
+            resource(request, found)
         }
-        Code::HistoryInstance => history(cx, request, &id::<R>(asked.id)?).await,
-        Code::SearchType => search::<R>(cx, request, request.query.clone()).await,
+        Code::HistoryInstance => list::history(cx, request, &id::<R>(asked.id)?).await,
+        Code::HistoryType => list::history_of_type::<R>(cx, request).await,
+        Code::SearchType => list::search::<R>(cx, request, request.query.clone(), None).await,
+        Code::SearchCompartment => {
+            let patient = id::<Patient>(asked.id)?;
+            list::search::<R>(cx, request, request.query.clone(), Some(&patient)).await
+        }
         Code::SearchTypePost => {
             negotiate::is_form(&request.incoming.headers)?;
-            let form = request.incoming.read_body(super::request::MAX_ADDRESS * 4).await?;
+            let form = request.incoming.read_body(super::request::MAX_BODY).await?;
             let form = String::from_utf8(form)
                 .map_err(|_| Failure::malformed(Issue::error(IssueCode::Invalid, "The form is not UTF-8.")))?;
             let mut pairs = request.query.clone();
@@ -168,7 +183,7 @@ async fn run_on<R: Table>(
             if pairs.iter().any(|(name, _)| name == "access_token") {
                 return Err(second_token());
             }
-            search::<R>(cx, request, pairs).await
+            list::search::<R>(cx, request, pairs, None).await
         }
         Code::Create => create::<R>(cx, request).await,
         Code::Update => update::<R>(cx, request, asked.id).await,
@@ -213,10 +228,10 @@ fn id<R: Resource>(raw: &str) -> Result<Id<R>, Failure> {
     })
 }
 
-fn resource<R: Resource>(status: StatusCode, request: &Request<'_>, found: Versioned<R>) -> Response {
-    let mut response = respond::fhir(status, request.format, found.body);
+fn resource<R: Resource>(request: &Request<'_>, found: Versioned<R>) -> Result<Response, Failure> {
+    let mut response = respond::disclosed(request.format, found.body)?;
     respond::versioned(&mut response, found.version.number(), found.last_updated, None);
-    response
+    Ok(response)
 }
 
 async fn create<R: Table>(cx: &mut Exchange<'_>, request: &mut Request<'_>) -> Result<Response, Failure> {
@@ -321,97 +336,4 @@ pub fn done(status: StatusCode) -> String {
     let issue =
         Issue { severity: vitals_fhir::outcome::Severity::Information, ..Issue::error(IssueCode::Informational, text) };
     vitals_fhir::outcome::to_json(&[issue])
-}
-
-async fn search<R: Table>(
-    cx: &mut Exchange<'_>,
-    request: &Request<'_>,
-    pairs: Vec<(String, String)>,
-) -> Result<Response, Failure> {
-    let list = R::TYPE.name();
-    let (pairs, after) = pages(cx, request, list, pairs)?;
-    let strict = negotiate::prefer(&request.incoming.headers).strict;
-    let bases = request.bases(cx.access);
-    let query =
-        Query::<R>::parse(&pairs, strict, &[bases[0].as_str(), bases[1].as_str()]).map_err(Failure::malformed)?;
-    let position = after.as_ref().map(Place::position);
-    let page = interaction::search_type::search_type(cx, &query, position.as_ref()).await?;
-    let base = request.base_url();
-    let next = match &page.next {
-        None => None,
-        Some(next) => {
-            let place = Place { list: list.to_owned(), query: pairs, at: next.at, id: next.id.clone() };
-            let token = page::seal(&request.app.master_key, cx.access, place, cx.now())?;
-            Some(format!("{base}/{list}?_page={token}"))
-        }
-    };
-    let total = (after.is_none() && next.is_none() && query.count > 0).then_some(page.found.len());
-    let links = bundle::Links { itself: address(&base, list, &query.applied), next };
-    let body = bundle::searchset(&page, &base, &links, total, &query.ignored);
-    Ok(respond::fhir(StatusCode::OK, request.format, body))
-}
-
-async fn history<R: Table>(cx: &mut Exchange<'_>, request: &Request<'_>, id: &Id<R>) -> Result<Response, Failure> {
-    let list = format!("{}/{id}/_history", R::TYPE);
-    let (pairs, after) = pages(cx, request, &list, request.query.clone())?;
-    let count = history_count::<R>(&pairs, negotiate::prefer(&request.incoming.headers).strict)?;
-    let before = match &after {
-        None => None,
-        Some(place) => Some(Version::new(place.at).ok_or_else(Failure::page_link)?),
-    };
-    let history = interaction::history_instance::history_instance(cx, id, before, count).await?;
-    let base = request.base_url();
-    let next = match history.entries.last().filter(|_| history.more) {
-        None => None,
-        Some(oldest) => {
-            let place =
-                Place { list: list.clone(), query: pairs.clone(), at: oldest.version.number(), id: String::new() };
-            let token = page::seal(&request.app.master_key, cx.access, place, cx.now())?;
-            Some(format!("{base}/{list}?_page={token}"))
-        }
-    };
-    let total = (after.is_none() && next.is_none() && count > 0).then_some(history.entries.len());
-    let applied: Vec<_> = pairs.into_iter().filter(|(name, _)| name == "_count").collect();
-    let links = bundle::Links { itself: address(&base, &list, &applied), next };
-    let body = bundle::history(&history, &base, &links, total);
-    Ok(respond::fhir(StatusCode::OK, request.format, body))
-}
-
-/// Names and values of parameters.
-type Pairs = Vec<(String, String)>;
-
-/// The parameters of a list: those of the request, or those sealed in its page link.
-fn pages(
-    cx: &Exchange<'_>,
-    request: &Request<'_>,
-    list: &str,
-    pairs: Vec<(String, String)>,
-) -> Result<(Pairs, Option<Place>), Failure> {
-    let Some((_, token)) = pairs.iter().find(|(name, _)| name == "_page") else { return Ok((pairs, None)) };
-    // Nothing but the representation may stand beside a link: it holds the whole query.
-    if pairs.iter().any(|(name, _)| !matches!(name.as_str(), "_page" | "_format" | "_pretty"))
-        || pairs.iter().filter(|(name, _)| name == "_page").count() > 1
-    {
-        return Err(Failure::page_link());
-    }
-    let place = page::open(&request.app.master_key, cx.access, list, token, cx.now())?;
-    Ok((place.query.clone(), Some(place)))
-}
-
-/// The size of a history's page: the one parameter it has. Others are ignored, or refused where that is asked for.
-fn history_count<R: Resource>(pairs: &[(String, String)], strict: bool) -> Result<u32, Failure> {
-    let known = ["_count", "_format", "_pretty"];
-    if let Some((name, _)) = pairs.iter().find(|(name, _)| strict && !known.contains(&name.as_str())) {
-        let shown: String = name.chars().take(64).collect();
-        let issue =
-            Issue::error(IssueCode::NotSupported, "A history has no parameter of this name here; it has _count.");
-        return Err(Failure::malformed(issue.at(shown)));
-    }
-    let counts: Vec<_> = pairs.iter().filter(|(name, _)| name == "_count").cloned().collect();
-    Query::<R>::parse(&counts, strict, &[]).map(|query| query.count).map_err(Failure::malformed)
-}
-
-/// The address of a list with its parameters.
-pub fn address(base: &str, list: &str, pairs: &[(String, String)]) -> String {
-    if pairs.is_empty() { format!("{base}/{list}") } else { format!("{base}/{list}?{}", search::form_text(pairs)) }
 }

@@ -29,6 +29,7 @@ pub fn capability_statement(base_url: &str, endpoints: &AuthEndpoints, date: &st
             "security": security(endpoints),
             "resource": ResourceType::ALL.map(resource),
             "interaction": catalog::SYSTEM.map(|row| json!({ "code": row.code.code(), "documentation": row.summary })),
+            "compartment": ["http://hl7.org/fhir/CompartmentDefinition/patient"],
         }],
     })
     .to_string()
@@ -91,7 +92,7 @@ fn resource(kind: ResourceType) -> Value {
         "readHistory": offers(Code::Vread),
         "updateCreate": offers(Code::Update),
         "conditionalCreate": offers(Code::Create),
-        "conditionalRead": "not-supported",
+        "conditionalRead": "full-support",
         "conditionalUpdate": offers(Code::ConditionalUpdate),
         "conditionalDelete": if offers(Code::ConditionalDelete) { "single" } else { "not-supported" },
         "searchParam": parameters,
@@ -132,14 +133,16 @@ mod tests {
             items.iter().map(|item| item[name].as_str().unwrap().to_owned()).collect()
         };
         assert_eq!(resources[0]["type"], "Patient");
-        assert_eq!(texts(0, "searchParam", "name"), ["_id", "identifier", "name"]);
+        let patient = ["_id", "_lastUpdated", "identifier", "name", "family", "given", "birthdate", "gender", "active"];
+        assert_eq!(texts(0, "searchParam", "name"), patient);
         assert_eq!(
             texts(1, "interaction", "code"),
-            ["read", "vread", "history-instance", "search-type", "create", "update", "delete"]
+            ["read", "vread", "history-instance", "search-type", "history-type", "create", "update", "delete"]
         );
-        assert_eq!(
-            texts(1, "searchParam", "name"),
-            ["_id", "identifier", "patient", "subject", "code", "category", "date"]
+        let observation = texts(1, "searchParam", "name");
+        assert_eq!(observation.len(), 20);
+        assert!(
+            ["combo-code-value-quantity", "value-concept"].iter().all(|name| observation.iter().any(|n| n == name))
         );
     }
 }

@@ -8,7 +8,11 @@ use aws_lc_rs::digest;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use vitals_access::access::Access;
-use vitals_store::{rows::Position, seal::MasterKey};
+use vitals_fhir::outcome::{Issue, IssueCode};
+use vitals_store::{
+    rows::{Mark, Position},
+    seal::MasterKey,
+};
 
 use crate::failure::Failure;
 
@@ -19,7 +23,7 @@ const GOOD_FOR_MS: i64 = 60 * 60 * 1000;
 const PURPOSE: &str = "page";
 
 /// Longest link that is looked at; the longest address we take is 16 kB.
-const MAX_LENGTH: usize = 16_384;
+const MAX_LENGTH: usize = 15_000;
 
 /// What a page link goes on with.
 #[derive(Debug, Serialize, Deserialize)]
@@ -29,7 +33,7 @@ pub struct Place {
     /// The query, as it was asked.
     pub query: Vec<(String, String)>,
     /// The last value seen: of the sort key, or a version.
-    pub at: i64,
+    pub mark: Mark,
     /// The id last seen.
     pub id: String,
 }
@@ -37,7 +41,7 @@ pub struct Place {
 impl Place {
     /// The position in a search.
     pub fn position(&self) -> Position {
-        Position { at: self.at, id: self.id.clone() }
+        Position { mark: self.mark.clone(), id: self.id.clone() }
     }
 }
 
@@ -54,7 +58,14 @@ pub fn seal(key: &MasterKey, access: &Access, place: Place, now: i64) -> Result<
     let failed = |_| Failure::unavailable("page link not made");
     let plain = serde_json::to_vec(&sealed).map_err(|_| Failure::unavailable("page link not made"))?;
     let text = key.seal(PURPOSE, access.tenant().role.as_str().as_bytes(), &plain).map_err(failed)?;
-    Ok(URL_SAFE_NO_PAD.encode(text))
+    let token = URL_SAFE_NO_PAD.encode(text);
+    if token.len() > MAX_LENGTH {
+        return Err(Failure::malformed(Issue::error(
+            IssueCode::TooCostly,
+            "This search is too long to be paged: ask with fewer values, or for all entries on one page with _count.",
+        )));
+    }
+    Ok(token)
 }
 
 /// What a link goes on with, if it is whole, this caller's, and for this list.

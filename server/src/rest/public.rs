@@ -23,7 +23,7 @@ use super::{
     request::{Incoming, MAX_ADDRESS},
     respond,
     router::{self, Address, Fhir, FhirBase},
-    system, trail,
+    system, token, trail,
 };
 use crate::{
     failure::{Failure, Kind},
@@ -36,16 +36,17 @@ pub async fn answer(app: Arc<App>, incoming: Incoming) -> Labelled {
     let path = incoming.path.clone();
     let (route, response) = match router::address(&path) {
         Address::Fhir(base, Fhir::Metadata) => {
-            ("/t/{tenant}/fhir/metadata", document(&app, &incoming, &base, capability).await)
+            ("/t/{tenant}/fhir/metadata", document(&app, &incoming, &base, Written::Fhir(capability)).await)
         }
         Address::Fhir(base @ FhirBase::Tenant(_), Fhir::SmartConfiguration) => (
             "/t/{tenant}/fhir/.well-known/smart-configuration",
-            document(&app, &incoming, &base, smart_configuration).await,
+            document(&app, &incoming, &base, Written::Json(smart_configuration)).await,
         ),
         Address::Fhir(base, address) => return endpoint(&app, incoming, &base, &address).await,
         Address::Jwks(name) => {
-            ("/t/{tenant}/auth/jwks", document(&app, &incoming, &FhirBase::Tenant(name), jwks).await)
+            ("/t/{tenant}/auth/jwks", document(&app, &incoming, &FhirBase::Tenant(name), Written::Json(jwks)).await)
         }
+        Address::Token(name) => ("/t/{tenant}/auth/token", token::answer(&app, &incoming, name).await),
         Address::Healthz => ("/healthz", respond::json(StatusCode::OK, r#"{"status":"ok"}"#.to_owned())),
         Address::Readyz => ("/readyz", readiness(&app)),
         Address::OpenApi => ("/openapi.json", plain(&incoming, "application/json", &app.documents.openapi)),
@@ -53,9 +54,25 @@ pub async fn answer(app: Arc<App>, incoming: Incoming) -> Labelled {
             ("/openapi.plain.json", plain(&incoming, "application/json", &app.documents.openapi_plain))
         }
         Address::Docs => ("/docs", docs(&app, &incoming)),
-        Address::Nothing => return Labelled { response: nowhere(), route: None, interaction: None },
+        Address::Nothing => {
+            return Labelled { response: nothing(&app, &incoming).await, route: None, interaction: None };
+        }
     };
     Labelled { response, route: Some(route), interaction: None }
+}
+
+/// Nothing is here; who shows a credential all the same leaves a record.
+async fn nothing(app: &App, incoming: &Incoming) -> Response {
+    if incoming.headers.contains_key(header::AUTHORIZATION) {
+        let name = incoming.path.strip_prefix("/t/").and_then(|rest| rest.split('/').next()?.parse().ok());
+        let mut record = trail::begin(app, incoming, &name.map_or(FhirBase::Global, FhirBase::Tenant));
+        let failure = Failure::no_such_address();
+        trail::ended(&mut record, Err(&failure));
+        if let Err(failure) = trail::leave(app, record, None).await {
+            return respond::failure(&failure, Format::Json);
+        }
+    }
+    nowhere()
 }
 
 fn nowhere() -> Response {
@@ -95,13 +112,17 @@ fn readiness(app: &App) -> Response {
     respond::json(status, report.to_json())
 }
 
+/// How a document of a base is written.
+#[derive(Clone, Copy)]
+enum Written {
+    /// As FHIR, in the representation asked for.
+    Fhir(fn(&App, &FhirBase, Format) -> Response),
+    /// As JSON, whatever is asked for: these documents have no other form.
+    Json(fn(&App, &FhirBase) -> Response),
+}
+
 /// A public document of a base: nobody asks who reads it, but the tenant must exist.
-async fn document(
-    app: &App,
-    incoming: &Incoming,
-    base: &FhirBase,
-    write: fn(&App, &FhirBase, Format) -> Response,
-) -> Response {
+async fn document(app: &App, incoming: &Incoming, base: &FhirBase, written: Written) -> Response {
     if incoming.method == Method::OPTIONS {
         return for_any_origin(respond::empty(StatusCode::NO_CONTENT), true);
     }
@@ -110,15 +131,29 @@ async fn document(
             return Err(not_allowed());
         }
         let pairs = search::form_pairs(&incoming.query).map_err(Failure::malformed)?;
-        let wanted = pairs.iter().find(|(name, _)| name == "_format").map(|(_, value)| value.as_str());
-        let format = negotiate::answer_format(&incoming.headers, wanted)?;
+        let format = match written {
+            Written::Fhir(_) => accepted(incoming, &pairs)?,
+            Written::Json(_) => Format::Json,
+        };
         if let FhirBase::Tenant(name) = base {
             known(app, name).await?;
         }
-        Ok(write(app, base, format))
+        Ok(match written {
+            Written::Fhir(write) => write(app, base, format),
+            Written::Json(write) => write(app, base),
+        })
     };
-    let response = made.await.unwrap_or_else(|failure| respond::failure(&failure, Format::Json));
-    for_any_origin(response, false)
+    let made = made.await;
+    // Nobody asks who reads it; a request that shows a credential all the same leaves its record.
+    if incoming.headers.contains_key(header::AUTHORIZATION) {
+        let mut record = trail::begin(app, incoming, base);
+        "document".clone_into(&mut record.action);
+        trail::ended(&mut record, made.as_ref().map(|response| response.status().as_u16()));
+        if let Err(failure) = trail::leave(app, record, None).await {
+            return for_any_origin(respond::failure(&failure, Format::Json), false);
+        }
+    }
+    for_any_origin(made.unwrap_or_else(|failure| respond::failure(&failure, Format::Json)), false)
 }
 
 /// CORS for documents that hold nothing of anybody's.
@@ -133,7 +168,7 @@ fn for_any_origin(mut response: Response, preflight: bool) -> Response {
 }
 
 /// Whether there is a tenant of this name; a command may have made it a moment ago.
-async fn known(app: &App, name: &TenantName) -> Result<(), Failure> {
+pub(super) async fn known(app: &App, name: &TenantName) -> Result<(), Failure> {
     let stale = |_| Failure::unavailable("directory stale");
     if app.directory().map_err(stale)?.tenant(name).is_some()
         || app.feed.refresh().await.map_err(stale)?.tenant(name).is_some()
@@ -146,22 +181,22 @@ async fn known(app: &App, name: &TenantName) -> Result<(), Failure> {
 fn capability(app: &App, base: &FhirBase, format: Format) -> Response {
     let url = format!("{}{}", app.public_url, base.path());
     let endpoints = match base {
-        FhirBase::Tenant(name) => AuthEndpoints::keys_only(&format!("{}/t/{name}/auth", app.public_url)),
+        FhirBase::Tenant(name) => AuthEndpoints::of(&format!("{}/t/{name}/auth", app.public_url)),
         FhirBase::Global => AuthEndpoints::default(),
     };
     let text = metadata::capability_statement(&url, &endpoints, &app.started, env!("CARGO_PKG_VERSION"));
     respond::fhir(StatusCode::OK, format, text)
 }
 
-fn smart_configuration(app: &App, base: &FhirBase, _: Format) -> Response {
+fn smart_configuration(app: &App, base: &FhirBase) -> Response {
     let FhirBase::Tenant(name) = base else { return nowhere() };
     respond::json(
         StatusCode::OK,
-        discovery::smart_configuration(&AuthEndpoints::keys_only(&format!("{}/t/{name}/auth", app.public_url))),
+        discovery::smart_configuration(&AuthEndpoints::of(&format!("{}/t/{name}/auth", app.public_url))),
     )
 }
 
-fn jwks(app: &App, base: &FhirBase, _: Format) -> Response {
+fn jwks(app: &App, base: &FhirBase) -> Response {
     let FhirBase::Tenant(name) = base else { return nowhere() };
     match app.directory().ok().and_then(|directory| app.own_jwks(&directory, name)) {
         Some(jwks) => respond::json(StatusCode::OK, jwks),
@@ -176,13 +211,17 @@ async fn endpoint(app: &Arc<App>, mut incoming: Incoming, base: &FhirBase, addre
     let asked = fhir::asked(address, &method);
     let operation = asked.as_ref().ok().map(|asked| asked.operation);
     let mut record = trail::begin(app, &incoming, base);
+    trail::names(&mut record, address);
     if let Some(operation) = operation {
         trail::asks(&mut record, operation);
         let span = tracing::Span::current();
         span.record("fhir.interaction", operation.code.fhir());
         span.record("fhir.resource_type", operation.resource.name());
     }
-    let mut format = Format::Json;
+    let pairs = search::form_pairs(&incoming.query);
+    let accepted = accepted(&incoming, pairs.as_deref().unwrap_or_default());
+    // A failure before the caller is known is told in that representation too.
+    let format = *accepted.as_ref().unwrap_or(&Format::Json);
     let mut settling = None;
     let outcome = async {
         if incoming.path.len() + incoming.query.len() > MAX_ADDRESS {
@@ -193,13 +232,11 @@ async fn endpoint(app: &Arc<App>, mut incoming: Incoming, base: &FhirBase, addre
                 "The address is longer than 16 kB: send a search as a form to _search.",
             ));
         }
-        let pairs = search::form_pairs(&incoming.query);
         let access = caller(app, &incoming, pairs.as_deref().unwrap_or_default(), base, &mut record).await?;
         tracing::Span::current().record("tenant.id", access.tenant().name.as_str());
         trail::by(&mut record, &access, operation);
         let query = pairs.map_err(Failure::malformed)?;
-        let wanted = query.iter().find(|(name, _)| name == "_format").map(|(_, value)| value.as_str());
-        format = negotiate::answer_format(&incoming.headers, wanted)?;
+        accepted?;
         let asked = if is_bundle { None } else { Some(asked?) };
         let mut request = fhir::Request { app, incoming: take(&mut incoming), base, query, format };
         let mut cx = Exchange {
@@ -216,6 +253,11 @@ async fn endpoint(app: &Arc<App>, mut incoming: Incoming, base: &FhirBase, addre
             Some(asked) => fhir::run(&mut cx, &mut request, asked).await,
             None => system::run(&mut cx, &mut request).await,
         };
+        if answered.is_err() {
+            // What was found and not told was not disclosed.
+            cx.note.patients.clear();
+            cx.note.count = None;
+        }
         cx.note.fill(&mut cx.record);
         settling = cx.settling.then(|| access.tenant().role.clone());
         record = cx.record;
@@ -227,6 +269,10 @@ async fn endpoint(app: &Arc<App>, mut incoming: Incoming, base: &FhirBase, addre
     let left = trail::leave(app, record, settling.as_ref()).await;
     let response = match (left, outcome) {
         (Ok(()), Ok(response)) => response,
+        // The write stands, and its record with it: only that nobody could wait for the record to be moved on.
+        (Err(_), Ok(_)) if settling.is_some() => {
+            respond::failure(&Failure::outcome_unknown("audit store away"), format)
+        }
         (Ok(()), Err(failure)) | (Err(failure), _) => respond::failure(&failure, format),
     };
     if is_bundle {
@@ -237,6 +283,12 @@ async fn endpoint(app: &Arc<App>, mut incoming: Incoming, base: &FhirBase, addre
         route: operation.map(router::route),
         interaction: operation.map(|operation| operation.code.fhir()),
     }
+}
+
+/// The representation that the caller takes, by `_format` or `Accept`.
+fn accepted(incoming: &Incoming, pairs: &[(String, String)]) -> Result<Format, Failure> {
+    let format = pairs.iter().find(|(name, _)| name == "_format").map(|(_, value)| value.as_str());
+    negotiate::answer_format(&incoming.headers, format)
 }
 
 /// The parts of the request that the interaction needs; what stays behind is not used again.

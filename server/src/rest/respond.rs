@@ -56,31 +56,50 @@ pub fn failure(failure: &Failure, format: Format) -> Response {
     response
 }
 
-/// A FHIR body in the representation asked for. `json` is always JSON; XML is made from it.
+/// A FHIR body in the representation asked for, or as JSON where it has no other: for what is told anyhow, such as a
+/// failure or a write that is done. `json` is always JSON; XML is made from it.
 pub fn fhir(status: StatusCode, format: Format, json: String) -> Response {
-    let (status, format, body) = match format {
-        Format::Json => (status, format, json),
+    match format {
+        Format::Json => with_type(status, Format::Json, json),
         Format::Xml => match vitals_fhir_codec::json_to_xml(&json) {
-            Ok(xml) => (status, format, xml),
-            Err(error) => {
-                tracing::error!(error = %error, "a stored resource cannot be written as XML");
-                let issue = outcome::Issue::error(
-                    outcome::IssueCode::Exception,
-                    "This cannot be written as XML: ask for application/fhir+json.",
-                );
-                (StatusCode::INTERNAL_SERVER_ERROR, Format::Json, outcome::to_json(&[issue]))
-            }
+            Ok(xml) => with_type(status, Format::Xml, xml),
+            Err(_) => with_type(status, Format::Json, json),
         },
-    };
+    }
+}
+
+/// The same for what is disclosed: there the caller's wish decides. JSON holds characters that XML cannot.
+pub fn disclosed(format: Format, json: String) -> Result<Response, Failure> {
+    match format {
+        Format::Json => Ok(with_type(StatusCode::OK, Format::Json, json)),
+        Format::Xml => match vitals_fhir_codec::json_to_xml(&json) {
+            Ok(xml) => Ok(with_type(StatusCode::OK, Format::Xml, xml)),
+            Err(_) => Err(Failure::new(
+                Kind::NotAcceptable,
+                outcome::IssueCode::NotSupported,
+                "not expressible as XML",
+                "This holds something that XML cannot express: ask for application/fhir+json.",
+            )),
+        },
+    }
+}
+
+fn with_type(status: StatusCode, format: Format, body: String) -> Response {
     let mut response = Response::builder().status(status).body(Body::from_string(body));
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
     response
 }
 
 /// An answer without a body.
 pub fn empty(status: StatusCode) -> Response {
     Response::builder().status(status).finish()
+}
+
+/// The answer to who has this version already (RFC 9110, section 15.4.5).
+pub fn not_modified(version: i64, last_updated: i64) -> Response {
+    let mut response = empty(StatusCode::NOT_MODIFIED);
+    versioned(&mut response, version, last_updated, None);
+    response
 }
 
 /// JSON that is not FHIR.

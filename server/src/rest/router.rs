@@ -16,6 +16,8 @@ pub enum Address<'p> {
     Fhir(FhirBase, Fhir<'p>),
     /// `/t/{tenant}/auth/jwks`
     Jwks(TenantName),
+    /// `/t/{tenant}/auth/token`
+    Token(TenantName),
     /// `/healthz`
     Healthz,
     /// `/readyz`
@@ -76,7 +78,11 @@ pub enum Fhir<'p> {
     InstanceHistory(ResourceType, &'p str),
     /// `{Type}/{id}/_history/{vid}`
     InstanceVersion(ResourceType, &'p str, &'p str),
-    /// A known type with an operation or interaction that is not offered.
+    /// `{Type}/_history`
+    TypeHistory(ResourceType),
+    /// `Patient/{id}/{Type}`
+    Compartment(&'p str, ResourceType),
+    /// The history or the search of all types, which is not offered.
     NotOffered,
     /// A type that is not offered, or no such path.
     Nothing,
@@ -102,8 +108,10 @@ pub fn address(path: &str) -> Address<'_> {
     let Some(rest) = path.strip_prefix("/t/") else { return Address::Nothing };
     let Some((name, rest)) = rest.split_once('/') else { return Address::Nothing };
     let Ok(name) = name.parse::<TenantName>() else { return Address::Nothing };
-    if rest == "auth/jwks" {
-        return Address::Jwks(name);
+    match rest {
+        "auth/jwks" => return Address::Jwks(name),
+        "auth/token" => return Address::Token(name),
+        _ => {}
     }
     match below(rest, "fhir") {
         Some(rest) => Address::Fhir(FhirBase::Tenant(name), fhir(rest)),
@@ -125,14 +133,17 @@ pub fn fhir(path: &str) -> Fhir<'_> {
     match parts.as_slice() {
         [""] => Fhir::System,
         ["metadata"] => Fhir::Metadata,
+        ["_history" | "_search"] => Fhir::NotOffered,
         [".well-known", "smart-configuration"] => Fhir::SmartConfiguration,
         [name, rest @ ..] => match (ResourceType::named(name), rest) {
             (Some(kind), []) => Fhir::Type(kind),
             (Some(kind), ["_search"]) => Fhir::TypeSearch(kind),
-            (Some(_), ["_history"]) => Fhir::NotOffered,
+            (Some(kind), ["_history"]) => Fhir::TypeHistory(kind),
             (Some(_), [operation]) if operation.starts_with('$') => Fhir::Nothing,
             (Some(kind), [id]) => Fhir::Instance(kind, id),
             (Some(kind), [id, "_history"]) => Fhir::InstanceHistory(kind, id),
+            // Of the types here, one is in the compartment of another.
+            (Some(ResourceType::Patient), [id, "Observation"]) => Fhir::Compartment(id, ResourceType::Observation),
             (Some(kind), [id, "_history", version]) => Fhir::InstanceVersion(kind, id, version),
             _ => Fhir::Nothing,
         },
@@ -164,6 +175,16 @@ mod tests {
             ("/t/north/fhir/", Address::Fhir(tenant("north"), Fhir::System)),
             ("/t/north/fhir/metadata", Address::Fhir(tenant("north"), Fhir::Metadata)),
             ("/t/north/fhir/Patient/a", Address::Fhir(tenant("north"), Fhir::Instance(ResourceType::Patient, "a"))),
+            (
+                "/t/north/fhir/Patient/_history",
+                Address::Fhir(tenant("north"), Fhir::TypeHistory(ResourceType::Patient)),
+            ),
+            (
+                "/t/north/fhir/Patient/a/Observation",
+                Address::Fhir(tenant("north"), Fhir::Compartment("a", ResourceType::Observation)),
+            ),
+            ("/t/north/fhir/Patient/a/Patient", Address::Fhir(tenant("north"), Fhir::Nothing)),
+            ("/t/north/fhir/Observation/a/Observation", Address::Fhir(tenant("north"), Fhir::Nothing)),
             ("/t/north/fhir/Device", Address::Fhir(tenant("north"), Fhir::Nothing)),
             ("/t/north/fhir/Patient/a/$everything", Address::Fhir(tenant("north"), Fhir::Nothing)),
             ("/t/north/fhir/Patient/", Address::Fhir(tenant("north"), Fhir::Instance(ResourceType::Patient, ""))),

@@ -197,7 +197,9 @@ impl Reader<'_> {
                 }
                 What::Search(R::search(Query::parse(pairs, self.strict, &self.bases).map_err(Failure::malformed)?))
             }
-            Code::SearchTypePost | Code::HistoryInstance => return Err(not_in_a_bundle()),
+            Code::SearchTypePost | Code::SearchCompartment | Code::HistoryInstance | Code::HistoryType => {
+                return Err(not_in_a_bundle());
+            }
         })
     }
 }

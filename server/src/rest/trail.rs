@@ -1,14 +1,20 @@
 //! The audit record of a request, from the moment it comes in to the moment it is written.
 
+use std::net::IpAddr;
+
 use vitals_access::{
     access::Access,
     audit::{AuditRecord, Origin},
     refusal::Refusal,
     tenant::TenantRole,
 };
-use vitals_fhir::catalog::Operation;
+use vitals_fhir::{catalog::Operation, resource::is_id};
 
-use super::{request::Incoming, respond, router::FhirBase};
+use super::{
+    request::Incoming,
+    respond,
+    router::{self, Address, Fhir, FhirBase},
+};
 use crate::{
     failure::{Failure, Kind},
     state::App,
@@ -20,9 +26,25 @@ const UNKNOWN_ACTION: &str = "unknown";
 /// A record of a request that came in at a base. It stands in the chain of the tenant asked for, where there is one;
 /// otherwise in the server's own.
 pub fn begin(app: &App, incoming: &Incoming, base: &FhirBase) -> AuditRecord {
+    of(app, &incoming.request_id, incoming.address, base)
+}
+
+/// Leaves the record of a request that ended in a panic: nobody knows how far it came.
+pub async fn panicked(app: &App, request_id: &str, address: Option<IpAddr>, path: &str) -> Result<(), Failure> {
+    let base = match router::address(path) {
+        Address::Fhir(base, _) => base,
+        Address::Jwks(name) | Address::Token(name) => FhirBase::Tenant(name),
+        _ => FhirBase::Global,
+    };
+    let mut record = of(app, request_id, address, &base);
+    record.unknown(respond::status(Kind::Internal).as_u16(), "panic");
+    leave(app, record, None).await
+}
+
+fn of(app: &App, request_id: &str, address: Option<IpAddr>, base: &FhirBase) -> AuditRecord {
     let mut record = AuditRecord::new(Origin::Http, UNKNOWN_ACTION, app.clock.now());
-    record.request_id = Some(incoming.request_id.clone());
-    record.address = incoming.address.map(|address| address.to_string());
+    record.request_id = Some(request_id.to_owned());
+    record.address = address.map(|address| address.to_string());
     if let FhirBase::Tenant(name) = base
         && let Ok(directory) = app.directory()
         && let Some(tenant) = directory.tenant(name)
@@ -31,6 +53,23 @@ pub fn begin(app: &App, incoming: &Incoming, base: &FhirBase) -> AuditRecord {
         tenant.role.as_str().clone_into(&mut record.chain);
     }
     record
+}
+
+/// Notes the type and the id in an address, whatever becomes of the request.
+pub fn names(record: &mut AuditRecord, address: &Fhir<'_>) {
+    let (kind, id) = match *address {
+        Fhir::Instance(kind, id) | Fhir::InstanceHistory(kind, id) | Fhir::InstanceVersion(kind, id, _) => {
+            (kind, Some(id))
+        }
+        // The id of a compartment is not that of what is asked for.
+        Fhir::Type(kind) | Fhir::TypeSearch(kind) | Fhir::TypeHistory(kind) | Fhir::Compartment(_, kind) => {
+            (kind, None)
+        }
+        Fhir::System | Fhir::Metadata | Fhir::SmartConfiguration | Fhir::NotOffered | Fhir::Nothing => return,
+    };
+    record.resource_type = Some(kind.name().to_owned());
+    // What is no id names nothing, and may hold anything.
+    record.resource_id = id.filter(|id| is_id(id)).map(str::to_owned);
 }
 
 /// Notes what is asked for.

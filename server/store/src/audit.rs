@@ -81,6 +81,11 @@ impl AuditError {
         matches!(self, Self::Refused { code, .. } if codes.iter().any(|begin| code.starts_with(begin)))
     }
 
+    /// Whether what was read is no sound data: a value that cannot be, a row that does not decode, a broken page.
+    fn is_damage(&self) -> bool {
+        matches!(self, Self::Inconsistent(_)) || self.refused_with(&["22", "XX001", "XX002"])
+    }
+
     /// Whether the session lives on after this error.
     pub fn leaves_session_usable(&self) -> bool {
         matches!(self, Self::Refused { .. } | Self::Inconsistent(_))

@@ -174,16 +174,24 @@ async fn clock(url: &str, now: &(dyn Fn() -> DateTime<Utc> + Send + Sync)) -> Re
     }
 }
 
-/// Tenant roles may log in for the sake of Citus, and have no password so that nobody does. Tried, not looked up:
-/// only a superuser may look.
+/// Tenant roles may log in for the sake of Citus, and have no password so that nobody does; one they gave themselves
+/// has run out. Whether they have one is tried, not looked up: only a superuser may look.
 async fn tenant_login(urls: &Urls) -> Result<String, String> {
     let found = ask_at(&urls.app, async |connection: &mut PgConnection| {
-        let role: Option<String> = sqlx::query_scalar(
-            "SELECT min(rolname)::text FROM pg_roles WHERE rolname ~ '^t_[a-z2-7]{26}$' AND rolcanlogin",
+        let (role, lasting): (Option<String>, Option<String>) = sqlx::query_as(
+            "SELECT min(rolname)::text,
+                 (min(rolname) FILTER (WHERE rolvaliduntil IS DISTINCT FROM '-infinity'::timestamptz))::text
+             FROM pg_roles WHERE rolname ~ '^t_[a-z2-7]{26}$' AND rolcanlogin",
         )
         .fetch_one(connection)
         .await?;
-        Ok(Ok(role.unwrap_or_default()))
+        Ok(match lasting {
+            None => Ok(role.unwrap_or_default()),
+            Some(role) => Err(format!(
+                "a password that {role} gave itself would let it log in; as its maker: ALTER ROLE {role} VALID UNTIL \
+                 '-infinity'"
+            )),
+        })
     });
     let role = found.await?;
     if role.is_empty() {
@@ -195,11 +203,19 @@ async fn tenant_login(urls: &Urls) -> Result<String, String> {
         .map_err(|error| error.to_string())?;
     match connect(&url).await {
         Err(ConnectError::Refused { .. }) => Ok(format!("{role} could not log in")),
+        // Known for that role, and turned away from this database alone.
+        Err(ConnectError::Other { source: sqlx::Error::Database(error), .. })
+            if error.code().as_deref() == Some("42501") =>
+        {
+            Err(open_door(&role))
+        }
         Err(error) => Err(format!("could not be tried: {}", sentence(&error))),
-        Ok(_) => Err(format!(
-            "anybody can log in as {role}: let pg_hba.conf ask for scram-sha-256 instead of trust, peer or ident"
-        )),
+        Ok(_) => Err(open_door(&role)),
     }
+}
+
+fn open_door(role: &str) -> String {
+    format!("anybody can log in as {role}: let pg_hba.conf ask for scram-sha-256 instead of trust, peer or ident")
 }
 
 async fn no_pooler(urls: &Urls) -> Result<String, String> {

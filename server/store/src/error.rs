@@ -59,11 +59,12 @@ impl StoreError {
                     "40001" | "40P01" | "0A000" | "55P03" => Self::Collision(statement),
                     "23505" if outcome == Commits::InsertsAtChosenId => Self::Collision(statement),
                     "57014" => Self::TooSlow(statement),
-                    "57P01" | "57P02" | "57P03" | "53300" => Self::Away(error),
+                    // The tenant went away under a request that was past the gate: table, schema or role are gone.
+                    "57P01" | "57P02" | "57P03" | "53300" | "42P01" | "3F000" | "22023" => Self::Away(error),
                     _ => Self::Database { statement, code: if code.is_empty() { "-".to_owned() } else { code } },
                 }
             }
-            _ if outcome == Commits::No => Self::Away(error),
+            _ if outcome != Commits::Yes => Self::Away(error),
             _ => Self::UnknownOutcome(statement),
         }
     }

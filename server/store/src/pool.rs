@@ -126,6 +126,11 @@ impl TenantPool {
         (state.open(), state.in_use())
     }
 
+    /// Most connections it opens, and how many requests wait for one at this moment.
+    pub fn demand(&self) -> (usize, usize) {
+        (self.inner.limits.connections, self.inner.state().waiting())
+    }
+
     /// Closes the idle connections bound to a tenant that is gone.
     pub fn forget(&self, tenant: &Tenant) {
         let closed = self.inner.state().forget(&tenant.role);

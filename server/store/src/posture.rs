@@ -5,7 +5,8 @@
 
 mod pooler;
 
-use sqlx::PgConnection;
+use futures_util::future;
+use sqlx::{Executor as _, PgConnection};
 
 use crate::setup::{OLDEST_VERSION, SETTLE};
 use crate::urls::{AUDIT_READ, AUDIT_WRITE, ConnectError, UrlError, Urls, connect};
@@ -14,6 +15,10 @@ pub use pooler::PoolerError;
 
 /// The names of tenants' roles and schemas.
 const TENANT: &str = "^t_[a-z2-7]{26}$";
+
+/// With thousands of tenants PostgreSQL takes its own catalogue for so large that compiling a question (five seconds)
+/// would pay, and sorts on disk.
+const SETTINGS: &str = "SET jit TO off; SET work_mem TO '32MB'";
 
 /// A look at the database that could not be taken.
 #[derive(Debug, thiserror::Error)]
@@ -56,10 +61,9 @@ pub struct Problem {
 /// Looks at everything that `serve` depends on; empty means that it may start.
 pub async fn check(urls: &Urls) -> Result<Vec<Problem>, PostureError> {
     pooler(&urls.app).await?;
-    let mut problems = version(&urls.app).await?;
-    problems.extend(logins(urls).await?);
-    problems.extend(audit(urls).await?);
-    Ok(problems)
+    // At once: with thousands of tenants looking at rights and at constraints takes some 0.3 s each.
+    let (version, logins, audit) = future::try_join3(version(&urls.app), logins(urls), audit(urls)).await?;
+    Ok([version, logins, audit].concat())
 }
 
 /// Refuses a pooler that gives one server process to several sessions.
@@ -83,35 +87,83 @@ pub async fn version(url: &str) -> Result<Vec<Problem>, PostureError> {
 
 /// The login roles that serve, and every role they can become.
 pub async fn logins(urls: &Urls) -> Result<Vec<Problem>, PostureError> {
-    let mut connection = connect(&urls.app).await?;
-    let allowed = format!("{TENANT}|^{SETTLE}$");
-    find(&mut connection, &urls.login_names()?, &allowed).await
+    let rights = async {
+        let mut connection = open(&urls.app).await?;
+        let allowed = format!("{TENANT}|^{SETTLE}$");
+        find(&mut connection, &urls.login_names()?, &allowed).await
+    };
+    let walls = async { walls(&mut open(&urls.app).await?).await };
+    let (rights, walls) = future::try_join(rights, walls).await?;
+    Ok([rights, walls].concat())
 }
 
-/// The login roles of the audit store: one adds, one reads, nobody changes.
+/// Opens a session for questions about the whole catalogue.
+async fn open(url: &str) -> Result<PgConnection, PostureError> {
+    let mut connection = connect(url).await?;
+    connection.execute(SETTINGS).await.map_err(PostureError::looking("the catalogue"))?;
+    Ok(connection)
+}
+
+/// The second wall between tenants: the CHECK that keeps rows of another tenant out of a table.
+async fn walls(connection: &mut PgConnection) -> Result<Vec<Problem>, PostureError> {
+    // Before setup there are neither tenants nor a registry.
+    let registry: bool =
+        sqlx::query_scalar("SELECT coalesce(has_table_privilege(to_regclass('control.tenant'), 'SELECT'), false)")
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(PostureError::looking("the registry of tenants"))?;
+    if !registry {
+        return Ok(Vec::new());
+    }
+    let open: Vec<(String, String)> = sqlx::query_as(include_str!("posture/find_open_walls.sql"))
+        .bind(TENANT)
+        .fetch_all(connection)
+        .await
+        .map_err(PostureError::looking("the constraints of tenants' tables"))?;
+    let problem = |(schema, table)| Problem {
+        what: format!("table {schema}.{table} has no constraint {table}_tenant that keeps other tenants' rows out"),
+        advice: format!(
+            "as vitals_owner: ALTER TABLE {schema}.{table} ADD CONSTRAINT {table}_tenant CHECK (tenant = N), with N the \
+             number of {schema} in control.tenant"
+        ),
+    };
+    Ok(open.into_iter().map(problem).collect())
+}
+
+/// The login roles of the audit store: one adds, one reads, nobody changes, and those that serve reach nothing of it.
 pub async fn audit(urls: &Urls) -> Result<Vec<Problem>, PostureError> {
-    let mut connection = connect(&urls.audit_read).await?;
+    let mut connection = open(&urls.audit_read).await?;
     let roles = [AUDIT_WRITE.to_owned(), AUDIT_READ.to_owned()];
     let mut problems = find(&mut connection, &roles, "^$").await?;
     // A right may stand with a table or with one of its columns.
     let rights: Vec<(String, String, String)> = sqlx::query_as(
         "SELECT role, c.relname::text, p.privilege
          FROM unnest($1::text[]) AS role
-         CROSS JOIN unnest(ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) AS p (privilege)
+         CROSS JOIN unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) AS p (privilege)
          JOIN pg_class c ON c.relnamespace = to_regnamespace('audit') AND c.relkind IN ('r', 'p')
-         WHERE NOT (p.privilege = 'INSERT' AND role = $2)
+         WHERE NOT (p.privilege = 'INSERT' AND role = $2) AND NOT (p.privilege = 'SELECT' AND role = $3)
            AND CASE WHEN p.privilege IN ('DELETE', 'TRUNCATE') THEN has_table_privilege(role, c.oid, p.privilege)
                     ELSE has_any_column_privilege(role, c.oid, p.privilege) END
          ORDER BY 1, 2, 3 LIMIT 20",
     )
     .bind(&roles[..])
     .bind(AUDIT_WRITE)
+    .bind(AUDIT_READ)
     .fetch_all(&mut connection)
     .await
     .map_err(PostureError::looking("the rights on audit records"))?;
     problems.extend(rights.into_iter().map(|(role, table, privilege)| Problem {
         what: format!("role {role} has {privilege} on audit.{table}"),
         advice: format!("in the audit database, as a superuser: REVOKE {privilege} ON audit.{table} FROM {role}"),
+    }));
+    let strangers: Vec<(String, String, String)> = sqlx::query_as(include_str!("posture/find_strangers.sql"))
+        .bind(urls.login_names()?)
+        .fetch_all(&mut connection)
+        .await
+        .map_err(PostureError::looking("who else has rights in the audit database"))?;
+    problems.extend(strangers.into_iter().map(|(role, object, rights)| Problem {
+        what: format!("{role} has {rights} on {object} in the audit database, of which those that serve reach nothing"),
+        advice: format!("in the audit database, as a superuser: {}", revoke("ALL", &role, &object)),
     }));
     Ok(problems)
 }
@@ -124,6 +176,10 @@ async fn find(connection: &mut PgConnection, logins: &[String], allowed: &str) -
         .fetch_all(connection)
         .await
         .map_err(PostureError::looking("the rights of the login roles"))?;
+    // Everything else follows from that, and would bury it.
+    let superusers: Vec<(String, String)> =
+        found.iter().filter(|(problem, _)| problem == "superuser").cloned().collect();
+    let found = if superusers.is_empty() { found } else { superusers };
     Ok(found.iter().map(|(problem, subject)| explain(problem, subject)).collect())
 }
 
@@ -169,15 +225,53 @@ fn explain(problem: &str, subject: &str) -> Problem {
              pg_catalog.set_config(text, text, boolean) FROM PUBLIC"
                 .to_owned(),
         ),
+        "may connect to" => (
+            format!("{role} may connect to {object}"),
+            if role == "everyone" { "run `vitals setup`".to_owned() } else { revoke("CONNECT", role, object) },
+        ),
+        "may log in" => (
+            format!("a password that tenant role {subject} gave itself would let it log in"),
+            alter(subject, "VALID UNTIL '-infinity'"),
+        ),
+        "runs as its owner" => (
+            format!("function {subject} runs with the rights of its owner, whoever calls it"),
+            format!("ALTER FUNCTION {subject} SECURITY INVOKER, or DROP FUNCTION {subject}"),
+        ),
         "reaches tenant data as itself" => {
-            (format!("{role} has rights on {object} without becoming the tenant"), revoke(role, object))
+            (format!("{role} has rights on {object} without becoming the tenant"), revoke("ALL", role, object))
         }
         "reaches another tenant" => {
-            (format!("the role of tenant {role} has rights on {object}, another tenant's"), revoke(role, object))
+            (format!("the role of tenant {role} has rights on {object}, another tenant's"), revoke("ALL", role, object))
         }
+        "reaches what all tenants share" => {
+            (format!("{role} has rights on {object}, which is for the login roles alone"), revoke("ALL", role, object))
+        }
+        "settles more than outboxes" => (
+            format!("role {role} has rights on {object} beyond reading and emptying outboxes"),
+            revoke("ALL", role, object),
+        ),
+        "may change control" => (
+            format!("role {role} may change {object}, which it may only read"),
+            revoke("INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER", role, object),
+        ),
+        "may pass on" => {
+            (format!("{role} may pass on its rights on {object}"), revoke("GRANT OPTION FOR ALL", role, object))
+        }
+        "may do more than change rows" => (
+            format!("the role of tenant {role} has rights on {object} beyond changing its rows"),
+            revoke("TRUNCATE, REFERENCES, TRIGGER", role, object),
+        ),
         "may rewrite history" => (
             format!("the role of tenant {role} may change {object}, to which it may only add"),
-            format!("REVOKE UPDATE, DELETE, TRUNCATE ON {object} FROM {role}"),
+            revoke(
+                if object.contains("audit_outbox") {
+                    "SELECT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER"
+                } else {
+                    "UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER"
+                },
+                role,
+                object,
+            ),
         ),
         other => (format!("{other}: {subject}"), "run `vitals setup`".to_owned()),
     };
@@ -188,7 +282,32 @@ fn alter(role: &str, attribute: &str) -> String {
     format!("as a superuser: ALTER ROLE {role} {attribute}")
 }
 
-fn revoke(role: &str, object: &str) -> String {
+/// `object` is a table, a table with a column in parentheses, or something with its kind before its name.
+fn revoke(rights: &str, role: &str, object: &str) -> String {
     let role = if role == "everyone" { "PUBLIC" } else { role };
-    format!("REVOKE ALL ON {object} FROM {role}")
+    match object.rsplit_once(" (") {
+        Some((table, column)) if object.ends_with(')') && !object.starts_with("function ") => {
+            // Of these rights, the ones that a column can have.
+            let rights: Vec<String> = rights
+                .split(", ")
+                .filter(|right| !matches!(*right, "DELETE" | "TRUNCATE" | "TRIGGER"))
+                .map(|right| format!("{right} ({column}"))
+                .collect();
+            format!("REVOKE {} ON {table} FROM {role}", rights.join(", "))
+        }
+        _ => format!("REVOKE {rights} ON {object} FROM {role}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advice_takes_a_right_from_what_it_was_given_on() {
+        assert_eq!(revoke("ALL", "a", "t.patient"), "REVOKE ALL ON t.patient FROM a");
+        assert_eq!(revoke("ALL", "everyone", "schema t"), "REVOKE ALL ON schema t FROM PUBLIC");
+        assert_eq!(revoke("UPDATE, DELETE", "a", "t.patient (body)"), "REVOKE UPDATE (body) ON t.patient FROM a");
+        assert_eq!(revoke("ALL", "a", "function t.f(integer)"), "REVOKE ALL ON function t.f(integer) FROM a");
+    }
 }

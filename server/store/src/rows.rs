@@ -22,7 +22,7 @@ pub use history::{History, HistoryEntry};
 pub use load::{Bulk, Load, Loaded};
 pub use many::{Expected, Placed, Put};
 pub use read::Missing;
-pub use search::{Found, Page, Position};
+pub use search::{Found, Mark, Page, Position};
 pub use table::Table;
 pub use update::{Updated, WriteRefused};
 

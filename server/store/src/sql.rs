@@ -27,6 +27,13 @@ impl Sql {
         Self { name, text: String::with_capacity(256), arguments: PgArguments::default(), binds: 0, failed: false }
     }
 
+    /// A statement that tells how the one appended to it would run, and runs nothing.
+    pub(crate) fn explaining(name: &'static str) -> Self {
+        let mut sql = Self::new(name);
+        sql.push("EXPLAIN (COSTS FALSE) ");
+        sql
+    }
+
     /// The statement's name.
     pub(crate) const fn name(&self) -> &'static str {
         self.name
@@ -57,11 +64,6 @@ impl Sql {
             [one] => self.push(" = ").bind(one.clone()),
             many => self.push(" = ANY(").bind(many.to_vec()).push(")"),
         }
-    }
-
-    /// The text so far, for plans in tests.
-    pub(crate) fn text(&self) -> &str {
-        &self.text
     }
 
     /// The query sqlx runs, or none if a value could not be encoded.

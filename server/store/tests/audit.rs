@@ -297,6 +297,46 @@ async fn a_record_that_cannot_be_stored_keeps_no_other_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_hash_is_kept_out_and_harms_its_own_chain_alone() {
+    let mut trail = Trail::new("audit_width").await;
+    let writer = trail.written(CHAIN, 5).await.writer();
+    for wrong in ["hash = ''", "previous = previous || '\\x00'"] {
+        let update = AssertSqlSafe(format!("UPDATE audit.record SET {wrong} WHERE sequence = 5"));
+        sqlx::raw_sql(update).execute(&mut trail.superuser).await.unwrap_err();
+    }
+
+    // Whoever may drop the constraint may also do this.
+    trail.tamper("ALTER TABLE audit.record DROP CONSTRAINT record_hashes").await;
+    for (column, sequence) in [("previous", 1), ("hash", 3), ("hash", 5)] {
+        let whole = format!("WHERE chain = '{CHAIN}' AND sequence = {sequence}");
+        trail.tamper(&format!("UPDATE audit.record SET {column} = substr({column}, 2) {whole}")).await;
+        let bad = trail.verify().await.first_bad.unwrap();
+        assert_eq!((bad.writer, bad.sequence, bad.reason), (writer, sequence, Reason::Changed));
+        if sequence < 5 {
+            trail.tamper(&format!("UPDATE audit.record SET {column} = '\\x00' || {column} {whole}")).await;
+            if column == "hash" {
+                trail
+                    .tamper(&format!(
+                        "UPDATE audit.record AS r SET hash = next.previous FROM audit.record AS next \
+                         WHERE r.chain = '{CHAIN}' AND r.sequence = 3 AND next.chain = r.chain AND next.sequence = 4"
+                    ))
+                    .await;
+            }
+            assert!(trail.verify().await.ok);
+        }
+    }
+
+    // The next writer has nothing to follow in that chain, and goes on with the others.
+    let records = [record("server", 0), record(CHAIN, 6), record("server", 1), record(CHAIN, 7)];
+    let mut appender = trail.appender(Durability::Prompt);
+    let outcomes = appender.append(&records.iter().collect::<Vec<_>>()).await.unwrap();
+    let [yes, no] = [Outcome::Written, Outcome::Unfit];
+    assert_eq!(outcomes, [yes, no, yes, no]);
+    assert_eq!(trail.rows_and_ids().await, (7, 7));
+    assert!(trail.verify_one("server").await.ok);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn neither_role_of_the_audit_store_can_change_or_remove_a_record() {
     let mut trail = Trail::new("audit_rights").await;
     trail.written(CHAIN, 3).await;

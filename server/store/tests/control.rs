@@ -717,7 +717,8 @@ async fn the_audit_schema_has_partitions_for_two_years() {
     migrate::audit(&mut admin, now() + TimeDelta::days(31)).await.unwrap();
 
     let insert = "INSERT INTO audit.record (chain, writer, sequence, id, time, record, previous, hash)
-                  VALUES ('server', 1, 1, '019350d0-0000-7000-8000-000000000000', '2026-11-22Z', '{}', '', '')";
+                  VALUES ('server', 1, 1, '019350d0-0000-7000-8000-000000000000', '2026-11-22Z', '{}', sha256(''),
+                          sha256(''))";
     let mut writer = urls::connect(&database.urls.audit_write).await.unwrap();
     sqlx::raw_sql(insert).execute(&mut writer).await.unwrap();
     for refused in ["UPDATE audit.record SET record = ''", "DELETE FROM audit.record_2026_11", "TRUNCATE audit.record"]

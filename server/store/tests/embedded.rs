@@ -19,10 +19,16 @@ use std::time::Instant;
 
 use chrono::{TimeDelta, Utc};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
+use vitals_store::control::{
+    roles,
+    tenants::{self, Isolation, NewTenant},
+};
 use vitals_store::embedded::{Embedded, EmbeddedError, EmbeddedOptions, LockError, ServeLock, Stopped};
-use vitals_store::urls::{ConnectError, Urls, connect};
+use vitals_store::seal::MasterKey;
+use vitals_store::urls::{ConnectError, Urls, connect, with_database};
 use vitals_store::{control, doctor, migrate, posture, setup};
 
+/// What the roles of two tenants are called in the tables below.
 const TENANT: &str = "t_abcdefghijklmnopqrstuvwxyz";
 const OTHER: &str = "t_zyxwvutsrqponmlkjihgfedcba";
 
@@ -186,12 +192,17 @@ async fn setup_may_be_repeated_and_passes_its_own_checks() {
             assert_eq!(code.as_deref(), Some("42501"), "{refused}: {error}");
         }
         sqlx::raw_sql("SET ROLE vitals_settle").execute(&mut login).await.unwrap();
+        // Not even to look.
+        let audit = with_database(&urls.login(slot).unwrap(), "vitals_audit").unwrap();
+        let error = connect(&audit).await.unwrap_err();
+        assert!(matches!(error, ConnectError::Other { .. }), "{error}");
     }
+    assert!(connect(&with_database(&urls.audit_read, "vitals").unwrap()).await.is_err());
     database.stop().await.unwrap();
 }
 
 /// Things that are wrong with the logins that serve: what makes it so, what puts it right, and how it is told.
-const LOGIN_WRONGS: [(&str, &str, &str); 20] = [
+const LOGIN_WRONGS: [(&str, &str, &str); 38] = [
     ("ALTER ROLE vitals_app SUPERUSER", "ALTER ROLE vitals_app NOSUPERUSER", "is a superuser"),
     ("ALTER ROLE vitals_app_3 BYPASSRLS", "ALTER ROLE vitals_app_3 NOBYPASSRLS", "role vitals_app_3 bypasses row"),
     ("ALTER ROLE vitals_app CREATEROLE", "ALTER ROLE vitals_app NOCREATEROLE", "may create roles"),
@@ -211,20 +222,20 @@ const LOGIN_WRONGS: [(&str, &str, &str); 20] = [
         "may hand out a membership",
     ),
     (
-        "ALTER TABLE t_abcdefghijklmnopqrstuvwxyz.a_history OWNER TO vitals_app",
-        "ALTER TABLE t_abcdefghijklmnopqrstuvwxyz.a_history OWNER TO vitals_owner",
-        "vitals_app owns t_abcdefghijklmnopqrstuvwxyz.a_history",
+        "ALTER TABLE t_abcdefghijklmnopqrstuvwxyz.patient_history OWNER TO vitals_app",
+        "ALTER TABLE t_abcdefghijklmnopqrstuvwxyz.patient_history OWNER TO vitals_owner",
+        "vitals_app owns t_abcdefghijklmnopqrstuvwxyz.patient_history",
     ),
     (
-        "ALTER TABLE t_abcdefghijklmnopqrstuvwxyz.a_history OWNER TO t_abcdefghijklmnopqrstuvwxyz",
-        "ALTER TABLE t_abcdefghijklmnopqrstuvwxyz.a_history OWNER TO vitals_owner",
+        "ALTER TABLE t_abcdefghijklmnopqrstuvwxyz.patient_history OWNER TO t_abcdefghijklmnopqrstuvwxyz",
+        "ALTER TABLE t_abcdefghijklmnopqrstuvwxyz.patient_history OWNER TO vitals_owner",
         "t_abcdefghijklmnopqrstuvwxyz owns",
     ),
     ("GRANT CREATE ON SCHEMA public TO PUBLIC", "REVOKE CREATE ON SCHEMA public FROM PUBLIC", "everyone may create in"),
     (
         "GRANT CREATE ON SCHEMA t_abcdefghijklmnopqrstuvwxyz TO t_abcdefghijklmnopqrstuvwxyz",
         "REVOKE CREATE ON SCHEMA t_abcdefghijklmnopqrstuvwxyz FROM t_abcdefghijklmnopqrstuvwxyz",
-        "may create in schema t_abc",
+        "may create in schema t_",
     ),
     (
         "GRANT CREATE ON DATABASE vitals TO vitals_app",
@@ -238,24 +249,110 @@ const LOGIN_WRONGS: [(&str, &str, &str); 20] = [
         "vitals_app may call set_config",
     ),
     (
-        "GRANT SELECT ON t_abcdefghijklmnopqrstuvwxyz.a_history TO vitals_app",
-        "REVOKE SELECT ON t_abcdefghijklmnopqrstuvwxyz.a_history FROM vitals_app",
+        "GRANT SELECT ON t_abcdefghijklmnopqrstuvwxyz.patient_history TO vitals_app",
+        "REVOKE SELECT ON t_abcdefghijklmnopqrstuvwxyz.patient_history FROM vitals_app",
         "without becoming the tenant",
     ),
     (
-        "GRANT SELECT ON t_abcdefghijklmnopqrstuvwxyz.a_history TO t_zyxwvutsrqponmlkjihgfedcba",
-        "REVOKE SELECT ON t_abcdefghijklmnopqrstuvwxyz.a_history FROM t_zyxwvutsrqponmlkjihgfedcba",
+        "GRANT SELECT ON t_abcdefghijklmnopqrstuvwxyz.patient_history TO t_zyxwvutsrqponmlkjihgfedcba",
+        "REVOKE SELECT ON t_abcdefghijklmnopqrstuvwxyz.patient_history FROM t_zyxwvutsrqponmlkjihgfedcba",
         "another tenant's",
     ),
     (
-        "GRANT DELETE ON t_abcdefghijklmnopqrstuvwxyz.a_history TO t_abcdefghijklmnopqrstuvwxyz",
-        "REVOKE DELETE ON t_abcdefghijklmnopqrstuvwxyz.a_history FROM t_abcdefghijklmnopqrstuvwxyz",
+        "GRANT DELETE ON t_abcdefghijklmnopqrstuvwxyz.patient_history TO t_abcdefghijklmnopqrstuvwxyz",
+        "REVOKE DELETE ON t_abcdefghijklmnopqrstuvwxyz.patient_history FROM t_abcdefghijklmnopqrstuvwxyz",
         "may only add",
     ),
+    (
+        "GRANT SELECT (body) ON t_abcdefghijklmnopqrstuvwxyz.patient TO vitals_app_4",
+        "REVOKE SELECT (body) ON t_abcdefghijklmnopqrstuvwxyz.patient FROM vitals_app_4",
+        "vitals_app_4 has rights on t_abcdefghijklmnopqrstuvwxyz.patient (body) without becoming",
+    ),
+    (
+        "GRANT SELECT (body) ON t_abcdefghijklmnopqrstuvwxyz.patient TO PUBLIC",
+        "REVOKE SELECT (body) ON t_abcdefghijklmnopqrstuvwxyz.patient FROM PUBLIC",
+        "everyone has rights on t_abcdefghijklmnopqrstuvwxyz.patient (body)",
+    ),
+    (
+        "GRANT UPDATE (body) ON t_abcdefghijklmnopqrstuvwxyz.patient_history TO t_abcdefghijklmnopqrstuvwxyz",
+        "REVOKE UPDATE (body) ON t_abcdefghijklmnopqrstuvwxyz.patient_history FROM t_abcdefghijklmnopqrstuvwxyz",
+        "may change t_abcdefghijklmnopqrstuvwxyz.patient_history (body), to which",
+    ),
+    (
+        "GRANT SELECT (record) ON t_abcdefghijklmnopqrstuvwxyz.audit_outbox TO t_abcdefghijklmnopqrstuvwxyz",
+        "REVOKE SELECT (record) ON t_abcdefghijklmnopqrstuvwxyz.audit_outbox FROM t_abcdefghijklmnopqrstuvwxyz",
+        "may only add",
+    ),
+    (
+        "GRANT SELECT ON t_abcdefghijklmnopqrstuvwxyz.patient TO vitals_settle",
+        "REVOKE SELECT ON t_abcdefghijklmnopqrstuvwxyz.patient FROM vitals_settle",
+        "beyond reading and emptying outboxes",
+    ),
+    (
+        "GRANT UPDATE (record) ON t_abcdefghijklmnopqrstuvwxyz.audit_outbox TO vitals_settle",
+        "REVOKE UPDATE (record) ON t_abcdefghijklmnopqrstuvwxyz.audit_outbox FROM vitals_settle",
+        "beyond reading and emptying outboxes",
+    ),
+    (
+        "GRANT USAGE ON SCHEMA control TO t_abcdefghijklmnopqrstuvwxyz",
+        "REVOKE USAGE ON SCHEMA control FROM t_abcdefghijklmnopqrstuvwxyz",
+        "t_abcdefghijklmnopqrstuvwxyz has rights on schema control",
+    ),
+    (
+        "GRANT SELECT ON control.key TO t_abcdefghijklmnopqrstuvwxyz",
+        "REVOKE SELECT ON control.key FROM t_abcdefghijklmnopqrstuvwxyz",
+        "t_abcdefghijklmnopqrstuvwxyz has rights on control.key",
+    ),
+    (
+        "GRANT USAGE ON SCHEMA t_abcdefghijklmnopqrstuvwxyz TO t_zyxwvutsrqponmlkjihgfedcba",
+        "REVOKE USAGE ON SCHEMA t_abcdefghijklmnopqrstuvwxyz FROM t_zyxwvutsrqponmlkjihgfedcba",
+        "another tenant's",
+    ),
+    ("GRANT UPDATE ON control.tenant TO vitals_app", "REVOKE UPDATE ON control.tenant FROM vitals_app", "only read"),
+    (
+        "GRANT UPDATE (status) ON control.tenant TO vitals_app_9",
+        "REVOKE UPDATE (status) ON control.tenant FROM vitals_app_9",
+        "role vitals_app_9 may change control.tenant (status)",
+    ),
+    (
+        "GRANT SELECT ON control.key TO vitals_app WITH GRANT OPTION",
+        "REVOKE GRANT OPTION FOR SELECT ON control.key FROM vitals_app",
+        "may pass on",
+    ),
+    (
+        "CREATE FUNCTION public.leak() RETURNS bigint LANGUAGE sql SECURITY DEFINER
+         AS 'SELECT count(*) FROM t_abcdefghijklmnopqrstuvwxyz.patient'",
+        "DROP FUNCTION public.leak()",
+        "function public.leak() runs with the rights of its owner",
+    ),
+    (
+        "CREATE FUNCTION t_abcdefghijklmnopqrstuvwxyz.leak() RETURNS bigint LANGUAGE sql SECURITY DEFINER
+         AS 'SELECT count(*) FROM t_zyxwvutsrqponmlkjihgfedcba.patient'",
+        "DROP FUNCTION t_abcdefghijklmnopqrstuvwxyz.leak()",
+        "leak() runs with the rights of its owner",
+    ),
+    (
+        "ALTER TABLE t_abcdefghijklmnopqrstuvwxyz.patient DROP CONSTRAINT patient_tenant",
+        "ALTER TABLE t_abcdefghijklmnopqrstuvwxyz.patient ADD CONSTRAINT patient_tenant CHECK (tenant = :number)",
+        "no constraint patient_tenant",
+    ),
+    (
+        "ALTER TABLE t_abcdefghijklmnopqrstuvwxyz.patient DROP CONSTRAINT patient_tenant,
+         ADD CONSTRAINT patient_tenant CHECK (tenant > 0)",
+        "ALTER TABLE t_abcdefghijklmnopqrstuvwxyz.patient DROP CONSTRAINT patient_tenant,
+         ADD CONSTRAINT patient_tenant CHECK (tenant = :number)",
+        "no constraint patient_tenant",
+    ),
+    (
+        "ALTER ROLE t_abcdefghijklmnopqrstuvwxyz VALID UNTIL 'infinity'",
+        "ALTER ROLE t_abcdefghijklmnopqrstuvwxyz VALID UNTIL '-infinity'",
+        "tenant role t_abcdefghijklmnopqrstuvwxyz gave itself",
+    ),
+    ("GRANT CONNECT ON DATABASE vitals TO PUBLIC", "REVOKE CONNECT ON DATABASE vitals FROM PUBLIC", "may connect to"),
 ];
 
 /// The same of the audit store.
-const AUDIT_WRONGS: [(&str, &str, &str); 4] = [
+const AUDIT_WRONGS: [(&str, &str, &str); 11] = [
     (
         "GRANT DELETE ON audit.record TO vitals_audit_write",
         "REVOKE DELETE ON audit.record FROM vitals_audit_write",
@@ -272,7 +369,47 @@ const AUDIT_WRONGS: [(&str, &str, &str); 4] = [
         "INSERT",
     ),
     ("GRANT vitals_owner TO vitals_audit_write", "REVOKE vitals_owner FROM vitals_audit_write", "vitals_owner"),
+    (
+        "GRANT SELECT ON audit.record TO vitals_audit_write",
+        "REVOKE SELECT ON audit.record FROM vitals_audit_write",
+        "role vitals_audit_write has SELECT",
+    ),
+    (
+        "GRANT USAGE ON SCHEMA audit TO vitals_app; GRANT SELECT, DELETE ON audit.record TO vitals_app",
+        "REVOKE USAGE ON SCHEMA audit FROM vitals_app; REVOKE SELECT, DELETE ON audit.record FROM vitals_app",
+        "vitals_app has DELETE, SELECT on audit.record",
+    ),
+    ("GRANT USAGE ON SCHEMA audit TO vitals_app_9", "REVOKE USAGE ON SCHEMA audit FROM vitals_app_9", "vitals_app_9"),
+    (
+        "GRANT UPDATE (hash) ON audit.record TO vitals_settle",
+        "REVOKE UPDATE (hash) ON audit.record FROM vitals_settle",
+        "vitals_settle has UPDATE on audit.record (hash)",
+    ),
+    ("GRANT SELECT ON audit.record TO PUBLIC", "REVOKE SELECT ON audit.record FROM PUBLIC", "everyone has SELECT"),
+    (
+        "GRANT CONNECT ON DATABASE vitals_audit TO vitals_app",
+        "REVOKE CONNECT ON DATABASE vitals_audit FROM vitals_app",
+        "vitals_app has CONNECT",
+    ),
+    (
+        "GRANT CONNECT ON DATABASE vitals_audit TO PUBLIC",
+        "REVOKE CONNECT ON DATABASE vitals_audit FROM PUBLIC",
+        "everyone may connect to",
+    ),
 ];
+
+/// A tenant: its role and its number.
+async fn tenant(admin: &mut PgConnection, name: &str) -> (String, i32) {
+    let new = NewTenant {
+        name: name.parse().unwrap(),
+        display: String::new(),
+        isolation: Isolation::Schema,
+        tier: "default".to_owned(),
+        issuer: None,
+    };
+    let made = tenants::create(admin, &MasterKey::generate().unwrap(), &new, Utc::now()).await.unwrap().tenant;
+    (made.role.to_string(), made.number)
+}
 
 #[tokio::test]
 async fn login_that_could_do_more_than_serve_is_found() {
@@ -281,35 +418,45 @@ async fn login_that_could_do_more_than_serve_is_found() {
     let urls = database.urls();
     set_up(&urls).await;
     let mut admin = connect(&urls.app_admin().unwrap()).await.unwrap();
-    for tenant in [TENANT, OTHER] {
-        run(&mut admin, &format!("CREATE ROLE {tenant} LOGIN; GRANT {tenant} TO vitals_app")).await;
-        run(
-            &mut admin,
-            &format!("SET ROLE vitals_owner; CREATE SCHEMA {tenant}; GRANT USAGE ON SCHEMA {tenant} TO {tenant}"),
-        )
-        .await;
-        run(&mut admin, &format!("CREATE TABLE {tenant}.a_history (a int); GRANT SELECT, INSERT ON {tenant}.a_history TO {tenant}; RESET ROLE")).await;
-    }
+    roles::replenish(&mut admin, Utc::now()).await.unwrap();
+    let (role, number) = tenant(&mut admin, "st-mary").await;
+    let (other, _) = tenant(&mut admin, "st-john").await;
+    let named = |text: &str| text.replace(TENANT, &role).replace(OTHER, &other).replace(":number", &number.to_string());
     let mut audit = connect(&urls.audit_admin().unwrap()).await.unwrap();
     assert_eq!(problems(&urls).await, Vec::<String>::new());
     let login =
         doctor::checks(&urls, &Utc::now).await.into_iter().find(|c| c.check.starts_with("tenant roles")).unwrap();
     assert!(login.ok && login.advice.contains("could not log in"), "{login:?}");
 
+    // A role may give itself a password. It does not get in with it.
+    let mut app = connect(&urls.app).await.unwrap();
+    run(&mut app, &format!("SET ROLE {role}; ALTER ROLE {role} PASSWORD 'own'")).await;
+    let (_, server) = urls.app.split_once('@').unwrap();
+    let own = connect(&format!("postgres://{role}:own@{server}")).await;
+    assert!(matches!(own, Err(ConnectError::Refused { .. })), "{own:?}");
+    run(&mut admin, &format!("ALTER ROLE {other} VALID UNTIL 'infinity'")).await;
+    let login =
+        doctor::checks(&urls, &Utc::now).await.into_iter().find(|c| c.check.starts_with("tenant roles")).unwrap();
+    assert!(!login.ok && login.advice.contains(&other), "{login:?}");
+    run(&mut admin, &format!("ALTER ROLE {other} VALID UNTIL '-infinity'")).await;
+
+    let whats = |problems: Vec<posture::Problem>| problems.into_iter().map(|p| p.what).collect::<Vec<_>>();
     for (wrong, right, told) in LOGIN_WRONGS {
-        run(&mut admin, wrong).await;
-        let found = problems(&urls).await;
-        assert!(found.iter().any(|problem| problem.contains(told)), "{wrong}: {found:?}");
-        run(&mut admin, right).await;
-        assert_eq!(problems(&urls).await, Vec::<String>::new(), "{right}");
+        let (wrong, right, told) = (named(wrong), named(right), named(told));
+        run(&mut admin, &wrong).await;
+        let found = whats(posture::logins(&urls).await.unwrap());
+        assert!(found.iter().any(|problem| problem.contains(&told)), "{wrong}: {found:?}");
+        run(&mut admin, &right).await;
+        assert_eq!(whats(posture::logins(&urls).await.unwrap()), Vec::<String>::new(), "{right}");
     }
     for (wrong, right, told) in AUDIT_WRONGS {
         run(&mut audit, wrong).await;
-        let found = problems(&urls).await;
+        let found = whats(posture::audit(&urls).await.unwrap());
         assert!(found.iter().any(|problem| problem.contains(told)), "{wrong}: {found:?}");
         run(&mut audit, right).await;
-        assert_eq!(problems(&urls).await, Vec::<String>::new(), "{right}");
+        assert_eq!(whats(posture::audit(&urls).await.unwrap()), Vec::<String>::new(), "{right}");
     }
+    assert_eq!(problems(&urls).await, Vec::<String>::new());
     database.stop().await.unwrap();
 }
 

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Criteria that were understood in full.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Criteria<R> {
     query: Query<R>,
     key: u64,
@@ -18,7 +18,9 @@ impl<R: Resource> Criteria<R> {
     /// Reads the parameters of an address. What a search would ignore is refused here, and so are parameters about the
     /// result and criteria that are none.
     pub fn parse(pairs: &[(String, String)], bases: &[&str]) -> Result<Self, Issue> {
-        let governs = |name: &str| matches!(name, "_count" | "_sort") || name.starts_with("_page");
+        let governs = |name: &str| {
+            matches!(name, "_count" | "_sort" | "_total" | "_summary" | "_elements") || name.starts_with("_page")
+        };
         if let Some((name, _)) = pairs.iter().find(|(name, _)| governs(name)) {
             let diagnostics = "criteria say which resource is meant; this parameter does not";
             return Err(Issue::error(IssueCode::NotSupported, diagnostics).at(name.as_str()));
@@ -76,6 +78,9 @@ mod tests {
             ("identifier=1&unheard-of=1", Err(IssueCode::NotSupported)),
             ("identifier=1&_count=1", Err(IssueCode::NotSupported)),
             ("identifier=1&_sort=date", Err(IssueCode::NotSupported)),
+            ("identifier=1&_total=accurate", Err(IssueCode::NotSupported)),
+            ("identifier=1&_summary=count", Err(IssueCode::NotSupported)),
+            ("identifier=1&_elements=id", Err(IssueCode::NotSupported)),
             ("identifier=1&_page=x", Err(IssueCode::NotSupported)),
             ("_has:Observation:patient:code=1", Err(IssueCode::NotSupported)),
             ("name=%FF", Err(IssueCode::Invalid)),

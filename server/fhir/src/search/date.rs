@@ -34,6 +34,23 @@ pub enum Prefix {
     Eb,
 }
 
+impl Prefix {
+    /// Takes the prefix from a value.
+    pub(super) fn split(text: &str) -> (Self, &str) {
+        match text.split_at_checked(2) {
+            Some(("eq", rest)) => (Self::Eq, rest),
+            Some(("ne", rest)) => (Self::Ne, rest),
+            Some(("gt", rest)) => (Self::Gt, rest),
+            Some(("lt", rest)) => (Self::Lt, rest),
+            Some(("ge", rest)) => (Self::Ge, rest),
+            Some(("le", rest)) => (Self::Le, rest),
+            Some(("sa", rest)) => (Self::Sa, rest),
+            Some(("eb", rest)) => (Self::Eb, rest),
+            _ => (Self::Eq, text),
+        }
+    }
+}
+
 impl DateTest {
     /// Whether a resource with these bounds is found. The SQL of the store says the same.
     pub const fn admits(self, target: Range) -> bool {
@@ -52,18 +69,10 @@ impl DateTest {
     }
 
     pub(super) fn read(text: &str) -> Result<Self, Refused> {
-        let (prefix, date) = match text.split_at_checked(2) {
-            Some(("eq", date)) => (Prefix::Eq, date),
-            Some(("ne", date)) => (Prefix::Ne, date),
-            Some(("gt", date)) => (Prefix::Gt, date),
-            Some(("lt", date)) => (Prefix::Lt, date),
-            Some(("ge", date)) => (Prefix::Ge, date),
-            Some(("le", date)) => (Prefix::Le, date),
-            Some(("sa", date)) => (Prefix::Sa, date),
-            Some(("eb", date)) => (Prefix::Eb, date),
-            Some(("ap", _)) => return Err(Refused::NotSupported("the prefix ap is not supported")),
-            _ => (Prefix::Eq, text),
-        };
+        let (prefix, date) = Prefix::split(text);
+        if date.starts_with("ap") {
+            return Err(Refused::NotSupported("the prefix ap is not supported"));
+        }
         let range = temporal::search_date(date).ok_or(Refused::Invalid(
             "the value is not a date: YYYY, YYYY-MM, YYYY-MM-DD or YYYY-MM-DDThh:mm[:ss[.fff]] with Z or an offset, \
              whose plus sign is written %2B, after eq, ne, gt, lt, ge, le, sa, eb or nothing",

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::{
-    resource::{Observation, Patient, ResourceType},
+    catalog::ParameterKind,
+    resource::{Observation, Patient},
     temporal::search_date,
 };
 
@@ -43,25 +44,35 @@ fn codes(values: Vec<TokenValue>) -> Filter {
     Filter::Token { column: Column::Code, values }
 }
 
+/// A value that a parameter takes.
+fn sample(parameter: &catalog::Parameter) -> &'static str {
+    match (parameter.name, parameter.kind) {
+        ("_count", _) => "7",
+        ("_sort", _) => "-_lastUpdated",
+        ("_total", _) => "accurate",
+        ("_summary", _) => "count",
+        ("_elements", _) => "id,Patient.name",
+        ("active", _) => "true",
+        (_, ParameterKind::Date) => "2026",
+        (_, ParameterKind::Quantity) => "5.4",
+        (_, ParameterKind::Composite) => "a$5.4",
+        _ => "a",
+    }
+}
+
 #[test]
 fn every_parameter_of_the_catalog_is_understood() {
-    for parameter in catalog::parameters(ResourceType::Patient) {
-        let value = if parameter.name == "_count" { "7" } else { "a" };
-        let query = parse::<Patient>(&format!("{}={value}", parameter.name)).expect(parameter.name);
-        assert_eq!(query.applied, [(parameter.name.to_owned(), value.to_owned())]);
-        assert_eq!(query.ignored, []);
+    fn understood<R: Resource>() {
+        for parameter in catalog::parameters(R::TYPE) {
+            let value = if parameter.name == "_elements" { "id,status" } else { sample(parameter) };
+            let query = parse_strictly::<R>(&format!("{}={value}", parameter.name)).expect(parameter.name);
+            assert_eq!(query.applied, [(parameter.name.to_owned(), value.to_owned())]);
+            let governs = parameter.kind == ParameterKind::Result;
+            assert_eq!(query.filters.len(), usize::from(!governs), "{}", parameter.name);
+        }
     }
-    for parameter in catalog::parameters(ResourceType::Observation) {
-        let value = match parameter.name {
-            "_count" => "7",
-            "_sort" => "date",
-            "date" => "2026",
-            _ => "a",
-        };
-        let query = observations(&format!("{}={value}", parameter.name));
-        assert_eq!(query.applied, [(parameter.name.to_owned(), value.to_owned())]);
-        assert_eq!(query.ignored, []);
-    }
+    understood::<Patient>();
+    understood::<Observation>();
 }
 
 #[test]
@@ -224,7 +235,10 @@ fn malformed_values_are_refused() {
 #[test]
 fn names_are_folded_beginnings() {
     let names = |raw: &str| parse::<Patient>(raw).map(|query| query.filters);
-    let name = |values: &[&str]| Ok(vec![Filter::Name(values.iter().map(|value| (*value).to_owned()).collect())]);
+    let name = |values: &[&str]| {
+        let values = values.iter().map(|value| (*value).to_owned()).collect();
+        Ok(vec![Filter::Name { part: NamePart::Any, matching: Matching::Beginning, values }])
+    };
     assert_eq!(names("name=M%C3%9CLL"), name(&["mull"]));
     assert_eq!(names("name=eve,%20John++Q"), name(&["eve", "john q"]));
     assert_eq!(names("name=a\\,b"), name(&["a,b"]));
@@ -269,7 +283,11 @@ fn dates_have_prefixes_and_precisions() {
         for date in dates {
             let raw = format!("date={text}{}", date.replace('+', "%2B"));
             let range = search_date(date).expect("a test's own date");
-            assert_eq!(observations(&raw).filters, [Filter::Date(vec![DateTest { prefix, range }])], "{raw}");
+            assert_eq!(
+                observations(&raw).filters,
+                [Filter::Date(DateColumn::Effective, vec![DateTest { prefix, range }])],
+                "{raw}"
+            );
         }
         for date in [
             "",
@@ -294,8 +312,8 @@ fn dates_have_prefixes_and_precisions() {
     }
     let between = observations("date=ge2026-01-01&date=lt2026-02-01,2027");
     let test = |prefix, date| DateTest { prefix, range: search_date(date).expect("a test's own date") };
-    let first = Filter::Date(vec![test(Prefix::Ge, "2026-01-01")]);
-    let second = Filter::Date(vec![test(Prefix::Lt, "2026-02-01"), test(Prefix::Eq, "2027")]);
+    let first = Filter::Date(DateColumn::Effective, vec![test(Prefix::Ge, "2026-01-01")]);
+    let second = Filter::Date(DateColumn::Effective, vec![test(Prefix::Lt, "2026-02-01"), test(Prefix::Eq, "2027")]);
     assert_eq!(between.filters, [first, second]);
     let about = refused(parse::<Observation>("date=ap2026"));
     assert_eq!(about, Some((IssueCode::NotSupported, Some("date".to_owned()))));
@@ -357,15 +375,19 @@ fn counts_are_whole_numbers_up_to_a_cap() {
 
 #[test]
 fn one_sort_key_holds_and_others_are_ignored_aloud() {
-    let (ascending, descending) = (Some(Sort::DateAscending), Some(Sort::DateDescending));
+    let sort = |key, direction| Some(Sort { key, direction });
+    let ascending = sort(SortKey::Date, Direction::Ascending);
+    let descending = sort(SortKey::Date, Direction::Descending);
     let cases = [
         ("date", ascending, Some("date"), 0),
         ("-date", descending, Some("-date"), 0),
+        ("_lastUpdated", sort(SortKey::LastUpdated, Direction::Ascending), Some("_lastUpdated"), 0),
+        ("-_lastUpdated,status", sort(SortKey::LastUpdated, Direction::Descending), Some("-_lastUpdated"), 1),
         ("-date,_id", descending, Some("-date"), 1),
         ("code,-date", descending, Some("-date"), 1),
         ("date,-date", ascending, Some("date"), 1),
         ("code", None, None, 1),
-        ("-_lastUpdated,status", None, None, 2),
+        ("family,status", None, None, 2),
         ("--date", None, None, 1),
         ("Date", None, None, 1),
         ("date:desc", None, None, 1),
@@ -378,9 +400,132 @@ fn one_sort_key_holds_and_others_are_ignored_aloud() {
         let strictly = parse_strictly::<Observation>(&raw);
         assert_eq!(strictly.is_ok(), warnings == 0, "{raw}");
     }
-    assert_eq!(parse::<Observation>("_sort=date&_sort=date").map_err(|issue| issue.code), Err(IssueCode::Invalid));
-    let patients = parse::<Patient>("_sort=date").expect("a query");
-    assert_eq!((patients.sort, patients.applied.len(), patients.ignored.len()), (None, 0, 1));
+    for raw in ["_sort=date&_sort=date", "_sort=-", "_sort=,date"] {
+        assert_eq!(parse::<Observation>(raw).map_err(|issue| issue.code), Err(IssueCode::Invalid));
+    }
+    let patients = |raw: &str| parse::<Patient>(raw).expect("a query").sort;
+    assert_eq!(patients("_sort=date"), None);
+    assert_eq!(patients("_sort=-family"), sort(SortKey::Family, Direction::Descending));
+    assert_eq!(patients("_sort=birthdate"), sort(SortKey::Birthdate, Direction::Ascending));
+}
+
+#[test]
+fn what_is_shown_and_counted_is_asked_for() {
+    let elements = |names: &[&str]| Shown::Elements(names.iter().map(|name| (*name).to_owned()).collect());
+    let cases = [
+        ("", Total::Unsaid, Shown::Whole),
+        ("_total=none", Total::Untold, Shown::Whole),
+        ("_total=estimate", Total::Counted, Shown::Whole),
+        ("_total=accurate", Total::Counted, Shown::Whole),
+        ("_summary=count", Total::Unsaid, Shown::Count),
+        ("_summary=false", Total::Unsaid, Shown::Whole),
+        ("_count=0", Total::Unsaid, Shown::Count),
+        ("_elements=id,code", Total::Unsaid, elements(&["id", "code"])),
+        ("_elements=Observation.status", Total::Unsaid, elements(&["status"])),
+        ("_elements=code&_summary=count", Total::Unsaid, Shown::Count),
+        ("_summary=count&_elements=code", Total::Unsaid, Shown::Count),
+    ];
+    for (raw, total, shown) in cases {
+        let query = observations(raw);
+        assert_eq!((query.total, query.shown), (total, shown), "{raw}");
+    }
+    for raw in [
+        "_total=",
+        "_total=yes",
+        "_total=Accurate",
+        "_summary=",
+        "_summary=all",
+        "_elements=",
+        "_elements=a,",
+        "_elements=a.b",
+        "_elements=a b",
+        "_elements=%3C",
+        "_total=none&_total=none",
+        "_summary=count&_summary=count",
+    ] {
+        assert_eq!(parse::<Observation>(raw).map_err(|issue| issue.code), Err(IssueCode::Invalid), "{raw}");
+    }
+    let summary = observations("_summary=true");
+    assert_eq!((summary.shown, summary.applied.len(), summary.ignored.len()), (Shown::Whole, 0, 1));
+    assert!(parse_strictly::<Observation>("_summary=text").is_err());
+}
+
+#[test]
+fn modifiers_have_meanings_of_their_own() {
+    let code = || vec![TokenValue::Code("a".to_owned())];
+    let owned = |texts: &[&str]| -> Vec<String> { texts.iter().map(|text| (*text).to_owned()).collect() };
+    let token = |column, values| Filter::NotToken { column, values };
+    let cases = [
+        ("code:not=a", token(Column::Code, code())),
+        ("status:not=a", token(Column::Status, code())),
+        ("category:text=Vital%20S", Filter::Text(Column::Category, owned(&["vital s"]))),
+        ("combo-code:text=a,B", Filter::Text(Column::ComboCode, owned(&["a", "b"]))),
+        ("subject:identifier=a", Filter::ReferenceIdentifier(Referrer::Subject, code())),
+        ("patient:identifier=a", Filter::ReferenceIdentifier(Referrer::Patient, code())),
+        ("performer:identifier=a", Filter::ReferenceIdentifier(Referrer::Performer, code())),
+        ("subject:Group=g", elsewhere("Group/g")),
+        ("subject:Group=Group/g", elsewhere("Group/g")),
+        ("encounter=e", Filter::Reference(Referrer::Encounter, owned(&["Encounter/e", "EpisodeOfCare/e"]))),
+        ("encounter=Encounter/e", Filter::Reference(Referrer::Encounter, owned(&["Encounter/e"]))),
+        ("performer:Practitioner=x,y", {
+            Filter::Reference(Referrer::Performer, owned(&["Practitioner/x", "Practitioner/y"]))
+        }),
+        ("device=urn:x:1", Filter::Reference(Referrer::Device, owned(&["urn:x:1"]))),
+        ("patient:missing=true", Filter::Missing(Element::Patient)),
+        ("subject:missing=false", Filter::Present(Element::Subject)),
+        ("code:missing=false", Filter::Present(Element::Token(Column::Code))),
+        ("date:missing=true", Filter::Missing(Element::Date(DateColumn::Effective))),
+        ("value-quantity:missing=true", Filter::Missing(Element::Quantity(Place::Value))),
+        ("component-code-value-quantity:missing=true", Filter::Missing(Element::Quantity(Place::Component))),
+    ];
+    for (raw, filter) in cases {
+        assert_eq!(observations(raw).filters, [filter], "{raw}");
+    }
+    let names = |raw: &str| parse::<Patient>(raw).expect("a query").filters;
+    let name = |part, matching, values| vec![Filter::Name { part, matching, values }];
+    assert_eq!(names("family:exact=O'Né"), name(NamePart::Family, Matching::Exact, owned(&["O'Né"])));
+    assert_eq!(names("given:contains=Né"), name(NamePart::Given, Matching::Contains, owned(&["ne"])));
+    assert_eq!(names("name:missing=true"), [Filter::Missing(Element::Name(NamePart::Any))]);
+    for raw in [
+        "code:missing=yes",
+        "code:missing=",
+        "code:missing=true,false",
+        "code:not=",
+        "code:not=|",
+        "category:text=%20",
+        "subject:identifier=",
+        "subject:identifier=|",
+        "subject:Group=Patient/p",
+        "encounter=Patient/p",
+        "performer=Group/g",
+        "performer:Practitioner=Patient/p",
+        "device=http://b.test/Patient/1",
+    ] {
+        assert_eq!(parse::<Observation>(raw).map_err(|issue| issue.code), Err(IssueCode::Invalid), "{raw}");
+    }
+    for raw in ["active=maybe", "active=", "active=x|yes", "family:exact="] {
+        assert_eq!(parse::<Patient>(raw).map_err(|issue| issue.code), Err(IssueCode::Invalid), "{raw}");
+    }
+}
+
+#[test]
+fn composites_hold_a_code_and_a_quantity() {
+    let pairs = |raw: &str| match observations(raw).filters.pop() {
+        Some(Filter::CodeQuantity(place, pairs)) => (place, pairs),
+        other => panic!("{raw}: {other:?}"),
+    };
+    let (place, values) = pairs("code-value-quantity=http://loinc.org|8867-4$gt90,a\\$b$5||mg");
+    assert_eq!(place, Place::Value);
+    assert_eq!(values[0].0, coding("http://loinc.org", "8867-4"));
+    assert_eq!((values[0].1.prefix, values[0].1.number.value), (Prefix::Gt, 90.0));
+    assert_eq!(values[1].0, TokenValue::Code("a$b".to_owned()));
+    assert_eq!(values[1].1.unit, Unit::Named("mg".to_owned()));
+    assert_eq!(pairs("component-code-value-quantity=a$5").0, Place::Component);
+    assert_eq!(pairs("combo-code-value-quantity=a$5").0, Place::Combo);
+    for value in ["a", "a$", "$5", "$", "a$5$6", "a$x", "|$5", "a$gt1e400", "a$5.4||", "a,b$5"] {
+        let raw = format!("code-value-quantity={value}");
+        assert_eq!(parse::<Observation>(&raw).map_err(|issue| issue.code), Err(IssueCode::Invalid), "{raw}");
+    }
 }
 
 /// X27, P13: never applied, never silent.
@@ -390,25 +535,19 @@ fn an_unknown_parameter_is_ignored_aloud_or_refused_under_strict() {
         "foo",
         "Code",
         "CODE",
-        "status",
-        "value-quantity",
-        "code-value-quantity",
         "_content",
         "_text",
         "_query",
         "_list",
         "_contained",
-        "_total",
-        "_summary",
-        "_elements",
-        "_lastUpdated",
         "_security",
         "_tag",
         "_type",
         "patient%20",
         "%20patient",
         "name",
-        "performer",
+        "family",
+        "combo-value-quantity",
         "_ID",
     ];
     for name in cases {
@@ -428,14 +567,9 @@ fn an_unknown_parameter_is_ignored_aloud_or_refused_under_strict() {
 #[test]
 fn modifiers_chains_and_joins_are_always_refused() {
     let cases = [
-        "subject:identifier=x",
-        "subject:Group=g",
-        "subject:missing=true",
         "subject:Patient:missing=true",
         "subject:=P1",
-        "patient:identifier=x",
         "patient:not=P1",
-        "patient:missing=true",
         "patient:Group=g",
         "subject.name=CANARY",
         "patient.name=CANARY",
@@ -450,17 +584,12 @@ fn modifiers_chains_and_joins_are_always_refused() {
         "_include:iterate=x",
         "_revinclude=Observation:focus",
         "_revinclude:iterate=x",
-        "code:not=x",
-        "code:text=x",
         "code:in=x",
         "code:above=x",
         "code:below=x",
         "code:of-type=a|b|c",
-        "code:missing=false",
-        "date:missing=true",
         "_id:not=x",
         "_id:missing=true",
-        "category:not=x",
         "_count:x=5",
         "_sort:desc=date",
         "_format:x=json",
@@ -468,13 +597,24 @@ fn modifiers_chains_and_joins_are_always_refused() {
         "foo:exact=x",
         "foo:=x",
         "date:exact=2026",
+        "date:not=2026",
+        "_lastUpdated:missing=true",
+        "status:text=x",
+        "status:exact=x",
+        "value-quantity:not=5",
+        "code-value-quantity:not=a$5",
+        "performer:Group=x",
+        "encounter:not=x",
+        "subject:Practitioner=x",
+        "value-quantity=ap5",
+        "_total:x=none",
     ];
     for raw in cases {
         for result in [parse::<Observation>(raw), parse_strictly(raw)] {
             assert_eq!(refused(result).map(|(code, _)| code), Some(IssueCode::NotSupported), "{raw}");
         }
     }
-    for raw in ["name:exact=x", "name:contains=x", "name:missing=true", "identifier:of-type=a|b|c", "name:not=x"] {
+    for raw in ["identifier:of-type=a|b|c", "name:not=x", "name:text=x", "gender:text=x", "active:exact=true"] {
         assert_eq!(refused(parse::<Patient>(raw)).map(|(code, _)| code), Some(IssueCode::NotSupported), "{raw}");
     }
 }

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     failure::{Failure, Kind},
-    interaction::Stopped,
+    interaction::{Stopped, search_type},
 };
 
 impl Run<'_> {
@@ -75,8 +75,8 @@ async fn list<R: Bundled>(tx: &mut TenantTx<'_>, query: &Query<R>) -> Result<Out
         Err(denied) => return Ok(Err(denied.into())),
     };
     let page = rows.search(query, None).await?;
-    let (applied, ignored) = (query.applied.clone(), query.ignored.clone());
-    let listed = R::listed(Listing { applied, ignored, count: query.count, page });
+    let total = search_type::total(&mut rows, query, None, &page).await?;
+    let listed = R::listed(Listing { query: query.clone(), page, total });
     Ok(Ok(Done { status: 200, listed: Some(listed), ..Done::default() }))
 }
 

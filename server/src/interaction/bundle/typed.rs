@@ -1,14 +1,13 @@
 //! Values of one resource type among those of others, as the entries of a Bundle bring them.
 
 use vitals_fhir::{
-    outcome::Issue,
     resource::{Observation, Patient},
     search::{Criteria, Query},
 };
 use vitals_store::rows::{Bulk, Load, Page};
 
 /// A resource type whose resources may stand in a Bundle.
-pub trait Bundled: Bulk {
+pub trait Bundled: Bulk + Clone {
     /// As content of an entry.
     fn content(load: Load<Self>) -> Content;
     /// The content, if it is of this type.
@@ -28,14 +27,12 @@ pub trait Bundled: Bulk {
 /// A page that a search found, and the search.
 #[derive(Debug)]
 pub struct Listing<R: Bulk> {
-    /// The parameters that were understood.
-    pub applied: Vec<(String, String)>,
-    /// Warnings about those that were not.
-    pub ignored: Vec<Issue>,
-    /// Entries that a page may have.
-    pub count: u32,
+    /// The search.
+    pub query: Query<R>,
     /// What was found.
     pub page: Page<R>,
+    /// How many are found on all pages, where that is told.
+    pub total: Option<u64>,
 }
 
 macro_rules! typed {

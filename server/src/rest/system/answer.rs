@@ -16,6 +16,7 @@ use crate::{
     rest::{
         bundle::{self, Links},
         fhir::{self, Request},
+        list as lists,
         negotiate::Return,
         page::{self, Place},
         respond,
@@ -113,13 +114,12 @@ fn searchset<R: Bundled>(
     let next = match &listing.page.next {
         None => None,
         Some(next) => {
-            let query = listing.applied.clone();
-            let place = Place { list: list.to_owned(), query, at: next.at, id: next.id.clone() };
+            let query = listing.query.applied.clone();
+            let place = Place { list: list.to_owned(), query, mark: next.mark.clone(), id: next.id.clone() };
             let token = page::seal(&request.app.master_key, cx.access, place, cx.now())?;
             Some(format!("{base}/{list}?_page={token}"))
         }
     };
-    let total = (next.is_none() && listing.count > 0).then_some(listing.page.found.len());
-    let links = Links { itself: fhir::address(base, list, &listing.applied), next };
-    Ok(bundle::searchset(&listing.page, base, &links, total, &listing.ignored))
+    let links = Links { itself: lists::address(base, list, &listing.query.applied), next };
+    Ok(bundle::searchset(&listing.page, base, &links, listing.total, &listing.query))
 }

@@ -15,6 +15,10 @@ pub struct PoolFigures {
     pub used: u64,
     /// Connections at rest, still bound to their last tenant.
     pub idle: u64,
+    /// Most connections there may be.
+    pub max: u64,
+    /// Requests that wait for a connection.
+    pub waiting: u64,
     /// Checkouts that found a connection already bound to their tenant.
     pub hits: u64,
     /// Checkouts that had to bind one.
@@ -47,6 +51,10 @@ pub struct KeyFigures {
 pub struct CacheFigures {
     /// Tokens in it, about.
     pub entries: u64,
+    /// Tokens that were found in it.
+    pub hits: u64,
+    /// Tokens that were not, good ones and bad ones.
+    pub misses: u64,
 }
 
 /// Tenants by how their schema stands to this binary.
@@ -97,6 +105,18 @@ impl Metrics {
         };
         self.gauge(&about, &read, |f| vec![(Some(("state", "used")), f.used), (Some(("state", "idle")), f.idle)]);
         let about = About {
+            name: "db.client.connection.max",
+            unit: "{connection}",
+            description: "Most connections of the tenant pool.",
+        };
+        self.gauge(&about, &read, |f| vec![(None, f.max)]);
+        let about = About {
+            name: "db.client.connection.pending_requests",
+            unit: "{request}",
+            description: "Requests that wait for a connection of the tenant pool.",
+        };
+        self.gauge(&about, &read, |f| vec![(None, f.waiting)]);
+        let about = About {
             name: "vitals.pool.checkouts",
             unit: "{checkout}",
             description: "Checkouts by how the connection was found.",
@@ -139,9 +159,16 @@ impl Metrics {
 
     /// Shows the cache of verified tokens.
     pub fn observe_token_cache(&self, read: impl Fn() -> Option<CacheFigures> + Send + Sync + 'static) {
+        let read = Arc::new(read);
         let about =
             About { name: "vitals.token_cache.entries", unit: "{token}", description: "Verified tokens in the cache." };
-        self.gauge(&about, &Arc::new(read), |f| vec![(None, f.entries)]);
+        self.gauge(&about, &read, |f| vec![(None, f.entries)]);
+        let about = About {
+            name: "vitals.token_cache.lookups",
+            unit: "{token}",
+            description: "Tokens shown, by whether they were in the cache.",
+        };
+        self.counter(&about, &read, |f| vec![(Some(("result", "hit")), f.hits), (Some(("result", "miss")), f.misses)]);
     }
 
     /// Shows how many tenants stand at which version.

@@ -30,9 +30,11 @@ fn request_histogram_has_the_names_of_the_conventions() {
 #[test]
 fn observed_figures_are_read_when_the_page_is_asked_for() {
     let metrics = Metrics::new().unwrap();
-    metrics.observe_pool(|| Some(PoolFigures { used: 3, idle: 9, hits: 70, ..PoolFigures::default() }));
+    metrics.observe_pool(|| {
+        Some(PoolFigures { used: 3, idle: 9, max: 12, waiting: 2, hits: 70, ..PoolFigures::default() })
+    });
     metrics.observe_keys(|| Some(KeyFigures { issuers: 2, failed: 1, oldest_seconds: 40, ..KeyFigures::default() }));
-    metrics.observe_token_cache(|| Some(CacheFigures { entries: 5 }));
+    metrics.observe_token_cache(|| Some(CacheFigures { entries: 5, hits: 40, misses: 6 }));
     metrics.observe_migrations(|| Some(MigrationFigures { current: 200, ..MigrationFigures::default() }));
     metrics.observe_audit(|| Some(AuditFigures { written: 8, recovered: 1, ..AuditFigures::default() }));
 
@@ -47,6 +49,10 @@ fn observed_figures_are_read_when_the_page_is_asked_for() {
         r#"vitals_jwks_fetches_total{result="failed"} 1"#,
         "vitals_jwks_oldest_seconds 40",
         "vitals_token_cache_entries 5",
+        r#"vitals_token_cache_lookups_total{result="hit"} 40"#,
+        r#"vitals_token_cache_lookups_total{result="miss"} 6"#,
+        "db_client_connection_max 12",
+        "db_client_connection_pending_requests 2",
         r#"vitals_migration_tenants{state="current"} 200"#,
         "vitals_audit_records_total 8",
         "vitals_audit_refused_total 0",

@@ -30,7 +30,8 @@ const ATTEMPTS: usize = 4;
 pub enum Outcome {
     /// It stands, written now or found there.
     Written,
-    /// The database can never take it (a time without a partition, for instance).
+    /// The database can never take it (a time without a partition, for instance), or the end of its chain, which it
+    /// has to follow, cannot be read.
     Unfit,
 }
 
@@ -165,19 +166,20 @@ impl Appender {
         }
     }
 
-    /// Writes the records that are not there yet. Returns the ids of those that never can be.
+    /// Writes the records that are not there yet. Returns the ids of those that cannot be.
     async fn push(&mut self, mut todo: Vec<&AuditRecord>) -> Result<HashSet<Uuid>, AuditError> {
+        let mut unfit = self.begin_chains(&todo).await?;
+        todo.retain(|record| !unfit.contains(&record.id));
         for _ in 0..ATTEMPTS {
             if todo.is_empty() {
-                return Ok(HashSet::new());
+                return Ok(unfit);
             }
-            self.begin_chains(&todo).await?;
             let rows = self.chains.draft(&todo);
             let Some(session) = &mut self.session else { break };
             match session.insert(self.writer, &rows.iter().collect::<Vec<_>>()).await {
                 Ok(()) => {
                     self.keep(rows);
-                    return Ok(HashSet::new());
+                    return Ok(unfit);
                 }
                 Err(InsertError::Taken) => {
                     let places = self.places(&rows).await?;
@@ -187,7 +189,10 @@ impl Appender {
                     self.found.extend(there.into_iter().cloned());
                     todo = missing;
                 }
-                Err(InsertError::Unfit(error)) => return self.push_one_by_one(&todo, &error).await,
+                Err(InsertError::Unfit(error)) => {
+                    unfit.extend(self.push_one_by_one(&todo, &error).await?);
+                    return Ok(unfit);
+                }
                 Err(InsertError::Refused(error)) => return Err(error),
                 Err(InsertError::Unknown(error)) => {
                     self.frozen = rows;
@@ -224,16 +229,30 @@ impl Appender {
         }
     }
 
-    async fn begin_chains(&mut self, records: &[&AuditRecord]) -> Result<(), AuditError> {
+    /// Begins the chains of these records. Returns the ids of those whose chain ends in something that is no hash:
+    /// they must not keep the others out.
+    async fn begin_chains(&mut self, records: &[&AuditRecord]) -> Result<HashSet<Uuid>, AuditError> {
+        let mut headless: HashSet<&str> = HashSet::new();
+        let mut unfit = HashSet::new();
         for record in records {
-            if !self.chains.has_begun(&record.chain) {
+            if !self.chains.has_begun(&record.chain) && !headless.contains(record.chain.as_str()) {
                 let writer = self.writer;
                 let answer = self.reader().await?.followed(&record.chain, writer).await;
-                let follows = self.noting_reader(answer)?;
-                self.chains.begin(&record.chain, follows);
+                match self.noting_reader(answer) {
+                    Ok(follows) => self.chains.begin(&record.chain, follows),
+                    // Damage in the rows of this chain; what ails the whole database has other codes.
+                    Err(error) if error.is_damage() => {
+                        tracing::error!(error = %error, chain = record.chain, "the end of an audit chain cannot be read");
+                        headless.insert(&record.chain);
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            if headless.contains(record.chain.as_str()) {
+                unfit.insert(record.id);
             }
         }
-        Ok(())
+        Ok(unfit)
     }
 
     async fn places(&mut self, rows: &[Row]) -> Result<Places, AuditError> {

@@ -32,7 +32,7 @@ const FLUSH: &str = "\
 
 const PROBE: &str = "\
     INSERT INTO audit.record (chain, writer, sequence, id, time, record, previous, hash) \
-    VALUES ('server', 0, 0, pg_catalog.gen_random_uuid(), $1, '', '', '')";
+    VALUES ('server', 0, 0, pg_catalog.gen_random_uuid(), $1, '', pg_catalog.sha256(''), pg_catalog.sha256(''))";
 
 /// How an insert failed.
 pub(crate) enum InsertError {

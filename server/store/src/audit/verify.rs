@@ -14,7 +14,7 @@ use self::link::{Fault, Link, Links};
 use super::{
     AuditError, AuditReader, Head,
     read::{answer, hash_at},
-    row::Hash,
+    row::{Hash, NOTHING},
 };
 use crate::millis::Millis;
 
@@ -149,7 +149,9 @@ impl Chain<'_> {
     ) -> Result<(Option<Fault>, Vec<(i64, i64, Hash)>), AuditError> {
         let first = sqlx::query(FIRST).bind(self.name).fetch_all(&mut *connection).await;
         let first = first.map_err(|error| AuditError::of("audit.first", error))?;
-        let first = first.iter().map(|row| Ok((column(row, 0, "writer")?, hash_at(row, 1, "previous")?)));
+        // One that is no hash is named when its record is examined.
+        let first = first.iter().filter_map(|row| Some((row, hash_at(row, 1, "previous").ok()?)));
+        let first = first.map(|(row, previous)| Ok((column(row, 0, "writer")?, previous)));
         let mut links = Links::new(first.collect::<Result<Vec<_>, AuditError>>()?);
 
         let mut rows = sqlx::query(RECORDS).bind(self.name).fetch(connection);
@@ -173,14 +175,15 @@ impl Chain<'_> {
     /// Looks at one record by itself, and says where it belongs in this chain, if it does: where its text says, for
     /// the hash holds that together.
     fn examine(&mut self, row: &PgRow, links: &mut Links) -> Result<Option<Link>, AuditError> {
+        let (previous, hash) = (hash_at(row, 5, "previous").ok(), hash_at(row, 6, "hash").ok());
         let mut link = Link {
             writer: column(row, 0, "writer")?,
             sequence: column(row, 1, "sequence")?,
-            previous: hash_at(row, 5, "previous")?,
-            hash: hash_at(row, 6, "hash")?,
+            previous: previous.unwrap_or(NOTHING),
+            hash: hash.unwrap_or(NOTHING),
         };
         let record: &str = column(row, 4, "record")?;
-        if audit::hash(&link.previous, record) != link.hash {
+        if previous.is_none() || hash.is_none() || audit::hash(&link.previous, record) != link.hash {
             links.fault(link.writer, link.sequence, Reason::Changed);
             return Ok(Some(link));
         }

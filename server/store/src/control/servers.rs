@@ -68,7 +68,7 @@ pub async fn running(conn: &mut PgConnection, now: DateTime<Utc>) -> Result<Vec<
 }
 
 /// Waits until every running server has read the change of this number. The answer is whether all did in time; those
-/// that did not are cut off, and refuse to serve on their own. Over a serving login's connection.
+/// that did not are cut off, and refuse to serve on their own. Over a serving login's connection, or as the owner.
 pub async fn caught_up(conn: &mut PgConnection, seq: i64, now: DateTime<Utc>) -> Result<bool, ControlError> {
     let began = Instant::now();
     loop {

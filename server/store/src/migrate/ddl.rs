@@ -70,6 +70,14 @@ pub(crate) async fn drop_schema(conn: &mut PgConnection, role: &TenantRole) -> R
     send(conn, format!("DROP SCHEMA IF EXISTS {} CASCADE", quoted(role))).await
 }
 
+/// Whether a tenant's schema has an outbox: not where somebody dropped it by hand, nor before the step that makes it.
+pub(crate) async fn has_outbox(conn: &mut PgConnection, role: &TenantRole) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL")
+        .bind(format!("{}.audit_outbox", quoted(role)))
+        .fetch_one(conn)
+        .await
+}
+
 /// Keeps everybody from a tenant's outbox until the transaction ends.
 pub(crate) async fn lock_outbox(conn: &mut PgConnection, role: &TenantRole) -> Result<(), sqlx::Error> {
     send(conn, format!("LOCK TABLE {}.audit_outbox IN ACCESS EXCLUSIVE MODE", quoted(role))).await
@@ -81,7 +89,8 @@ pub(crate) async fn count_outbox(conn: &mut PgConnection, role: &TenantRole) -> 
     sqlx::query_scalar(AssertSqlSafe(text)).fetch_one(conn).await
 }
 
-/// Makes tenant roles that one login may become. They log in as such nowhere: they have no password.
+/// Makes tenant roles that one login may become. They log in as such nowhere: they have no password, and one that a
+/// role gave itself (every role may) would have run out before it began.
 pub(crate) async fn create_roles(
     conn: &mut PgConnection,
     roles: &[TenantRole],
@@ -93,8 +102,8 @@ pub(crate) async fn create_roles(
         .map(|role| {
             let role = quoted(role);
             format!(
-                "CREATE ROLE {role} LOGIN NOINHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS; \
-                 GRANT {role} TO {login}"
+                "CREATE ROLE {role} LOGIN NOINHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS \
+                 VALID UNTIL '-infinity'; GRANT {role} TO {login}"
             )
         })
         .collect();

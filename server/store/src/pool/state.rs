@@ -72,6 +72,10 @@ impl State {
         self.idle.len() + self.in_use
     }
 
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.values().flatten().filter(|waiter| !waiter.answer.is_closed()).count()
+    }
+
     pub(super) fn in_use(&self) -> usize {
         self.in_use
     }

@@ -1,13 +1,14 @@
-//! The versions of one resource, newest first.
+//! The versions of one resource or of all of a type, newest first.
 
+use sqlx::postgres::PgRow;
 use vitals_fhir::{
-    interaction::HistoryInstance,
+    interaction::{HistoryInstance, HistoryType},
     resource::{Id, Resource, Version},
 };
 
 use super::{
-    Rows, predicate,
-    read::push_current_visible,
+    Mark, Position, Rows, predicate,
+    read::{push_current_visible, push_each_current_visible},
     table::{Table, alias, column},
 };
 use crate::{StoreError, error::Commits, millis::Millis, sql::Sql, tenant::WORK};
@@ -45,9 +46,8 @@ impl<R: Table> Rows<'_, R, HistoryInstance> {
         before: Option<Version>,
         count: u32,
     ) -> Result<History<R>, StoreError> {
-        let table = R::TEXTS.table;
         let mut sql = Sql::new("resource.history");
-        sql.push("SELECT x.tenant, x.version, x.last_updated, x.deleted, ").push(R::TEXTS.patient);
+        sql.push("SELECT x.tenant, x.id, x.version, x.last_updated, x.deleted, ").push(R::TEXTS.patient);
         sql.push(" AS patient, x.body FROM ").push(R::TEXTS.versions).push(" WHERE x.id = ").bind(id.as_str());
         if let Some(before) = before {
             sql.push(" AND x.version < ").bind(before.number());
@@ -58,26 +58,54 @@ impl<R: Table> Rows<'_, R, HistoryInstance> {
         push_current_visible(&mut sql, id, &self.visible);
         sql.push(" ORDER BY x.version DESC LIMIT ").bind(i64::from(count) + 1);
         let rows = self.lease.rows(sql, Commits::No, WORK).await?;
-        let more = rows.len() > count as usize;
-        let entries = rows
-            .iter()
-            .take(count as usize)
-            .map(|row| {
-                let deleted: bool = column(row, table, "deleted")?;
-                let body: Option<String> = column(row, table, "body")?;
-                if deleted != body.is_none() {
-                    return Err(StoreError::Inconsistent { table, column: "body" });
-                }
-                Ok(HistoryEntry {
-                    id: id.clone(),
-                    version: Version::new(column(row, table, "version")?)
-                        .ok_or(StoreError::Inconsistent { table, column: "version" })?,
-                    last_updated: column::<Millis>(row, table, "last_updated")?.0,
-                    patient: column(row, table, "patient")?,
-                    body,
-                })
-            })
-            .collect::<Result<_, _>>()?;
-        Ok(History { entries, more })
+        page(&rows, count)
     }
+}
+
+impl<R: Table> Rows<'_, R, HistoryType> {
+    /// At most `count` versions of all resources after `after`, the last written first, where both each of them and
+    /// its resource's current one are in reach.
+    pub async fn versions(&mut self, after: Option<&Position>, count: u32) -> Result<History<R>, StoreError> {
+        let mut sql = Sql::new("resource.history_type");
+        sql.push("SELECT x.tenant, x.id, x.version, x.last_updated, x.deleted, ").push(R::TEXTS.patient);
+        sql.push(" AS patient, x.body FROM ").push(R::TEXTS.versions).push(" WHERE ");
+        predicate::push(&mut sql, alias::<R>("x"), &self.visible);
+        sql.push(" AND ");
+        push_each_current_visible::<R>(&mut sql, &self.visible);
+        if let Some(Position { mark, id }) = after {
+            // A mark of another kind is no place in this order, and nothing follows it.
+            let Mark::Number(at) = *mark else { return Ok(History { entries: Vec::new(), more: false }) };
+            sql.push(" AND x.last_updated <= ").bind(Millis(at)).push(" AND (x.last_updated < ").bind(Millis(at));
+            sql.push(" OR x.id > ").bind(id.clone()).push(")");
+        }
+        // Versions of one resource are at least a millisecond apart, so time and id tell all of them apart.
+        sql.push(" ORDER BY x.last_updated DESC, x.id ASC LIMIT ").bind(i64::from(count) + 1);
+        let rows = self.lease.rows(sql, Commits::No, WORK).await?;
+        page(&rows, count)
+    }
+}
+
+fn page<R: Table>(rows: &[PgRow], count: u32) -> Result<History<R>, StoreError> {
+    let table = R::TEXTS.table;
+    let wrong = |column| StoreError::Inconsistent { table, column };
+    let more = rows.len() > count as usize;
+    let entries = rows
+        .iter()
+        .take(count as usize)
+        .map(|row| {
+            let deleted: bool = column(row, table, "deleted")?;
+            let body: Option<String> = column(row, table, "body")?;
+            if deleted != body.is_none() {
+                return Err(wrong("body"));
+            }
+            Ok(HistoryEntry {
+                id: column::<&str>(row, table, "id")?.parse().map_err(|_| wrong("id"))?,
+                version: Version::new(column(row, table, "version")?).ok_or(wrong("version"))?,
+                last_updated: column::<Millis>(row, table, "last_updated")?.0,
+                patient: column(row, table, "patient")?,
+                body,
+            })
+        })
+        .collect::<Result<_, _>>()?;
+    Ok(History { entries, more })
 }

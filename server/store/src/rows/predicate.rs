@@ -62,21 +62,19 @@ fn push_term(sql: &mut Sql, alias: Alias, term: &Term) {
             sql.bind(id.clone());
         }
         (ResourceType::Observation, Term::PatientIs(id)) => {
-            // A row about nobody has no patient; that must be a plain no, under every OR.
-            sql.push("COALESCE(");
+            // A row about nobody has no patient, and is then neither in nor out; under AND and OR that is as good as
+            // no, and the comparison stays one that an index answers. Nothing here may stand below a NOT.
             column(sql, ".patient = ");
-            sql.bind(id.clone()).push(", FALSE)");
+            sql.bind(id.clone());
         }
         (_, Term::SecurityIn(forms)) => {
-            sql.push("COALESCE(");
             column(sql, ".security && ");
-            sql.bind(forms.clone()).push(", FALSE)");
+            sql.bind(forms.clone());
         }
         (ResourceType::Observation, Term::VitalIn(names)) => {
             let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-            sql.push("COALESCE(");
             column(sql, ".vital");
-            sql.bind_any(&names).push(", FALSE)");
+            sql.bind_any(&names);
         }
         (ResourceType::Observation, Term::VitalAny) => column(sql, ".vital IS NOT NULL"),
         (ResourceType::Observation, Term::CodeIn(forms)) => {

@@ -41,6 +41,21 @@ pub(super) fn push_deleted_visible<R: Table>(sql: &mut Sql, id: &Id<R>, visible:
     sql.push("))");
 }
 
+/// The same as [`push_current_visible`] for whichever resource alias `x` is a version of.
+pub(super) fn push_each_current_visible<R: Table>(sql: &mut Sql, visible: &Visible) {
+    if *visible == Visible::Everything {
+        sql.push("TRUE");
+        return;
+    }
+    sql.push("(EXISTS (SELECT 1").push(R::TEXTS.from_current).push(" WHERE c.id = x.id AND ");
+    predicate::push(sql, alias::<R>("c"), visible);
+    sql.push(") OR (NOT EXISTS (SELECT 1").push(R::TEXTS.from_current).push(" WHERE c.id = x.id) AND EXISTS (SELECT 1");
+    sql.push(R::TEXTS.from_history).push(" WHERE h.id = x.id AND h.deleted AND h.version = (SELECT max(h.version)");
+    sql.push(R::TEXTS.from_history).push(" WHERE h.id = x.id) AND ");
+    predicate::push(sql, alias::<R>("h"), visible);
+    sql.push(")))");
+}
+
 impl<R: Table> Rows<'_, R, Read> {
     /// The current version.
     pub async fn get(&mut self, id: &Id<R>) -> Result<Result<Versioned<R>, Missing>, StoreError> {

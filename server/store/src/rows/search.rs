@@ -1,18 +1,22 @@
 //! Search of a type: the typed query, the caller's predicate and the position on one keyset page, as SQL.
 
+mod order;
 mod render;
 
 use vitals_fhir::{
     interaction::SearchType,
     resource::Resource,
-    search::{Query, Sort},
+    search::{Query, Shown},
 };
+
+use order::Order;
+pub use order::{Mark, Position};
 
 use super::{
     Rows, Versioned,
     table::{Table, column, versioned},
 };
-use crate::{StoreError, error::Commits, millis::Millis, sql::Sql, tenant::WORK};
+use crate::{StoreError, error::Commits, sql::Sql, tenant::WORK};
 
 /// A resource that a search found.
 #[derive(Clone, Debug)]
@@ -21,15 +25,6 @@ pub struct Found<R: Resource> {
     pub resource: Versioned<R>,
     /// Where it stands in the order.
     position: Position,
-}
-
-/// A place in the order of a search: the value sorted by, then the id.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Position {
-    /// Milliseconds since 1970 of the value sorted by.
-    pub at: i64,
-    /// The logical id.
-    pub id: String,
 }
 
 /// A page of a search.
@@ -41,23 +36,16 @@ pub struct Page<R: Resource> {
     pub next: Option<Position>,
 }
 
-/// What a search without a wish is ordered by: a patient's observations by their time, everything else by when it
-/// changed last; newest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Order {
-    DateDescending,
-    DateAscending,
-    UpdatedDescending,
-}
-
 impl<R: Table> Rows<'_, R, SearchType> {
-    /// At most `query.count` resources after `after`.
+    /// At most `query.count` resources after `after`; none where only their number is asked for, or where `after` is
+    /// no place in this order.
     pub async fn search(&mut self, query: &Query<R>, after: Option<&Position>) -> Result<Page<R>, StoreError> {
-        if query.count == 0 {
+        let order = Order::of(query, &self.visible);
+        if query.shown == Shown::Count || after.is_some_and(|after| !order.holds(after)) {
             return Ok(Page { found: Vec::new(), next: None });
         }
         let mut sql = Sql::new("resource.search");
-        render::push(&mut sql, query, &self.visible, after);
+        render::push(&mut sql, query, &self.visible, order, after);
         let rows = self.lease.rows(sql, Commits::No, WORK).await?;
         let count = query.count as usize;
         let found = rows
@@ -65,8 +53,7 @@ impl<R: Table> Rows<'_, R, SearchType> {
             .take(count)
             .map(|row| {
                 let resource: Versioned<R> = versioned(row)?;
-                let at = column::<Millis>(row, R::TEXTS.table, "place")?.0;
-                let position = Position { at, id: resource.id.as_str().to_owned() };
+                let position = Position { mark: order.mark::<R>(row)?, id: resource.id.as_str().to_owned() };
                 Ok(Found { resource, position })
             })
             .collect::<Result<Vec<_>, StoreError>>()?;
@@ -74,19 +61,20 @@ impl<R: Table> Rows<'_, R, SearchType> {
         Ok(Page { found, next })
     }
 
-    /// How PostgreSQL would run the search, for tests of plans.
-    pub fn statement(&self, query: &Query<R>) -> String {
-        let mut sql = Sql::new("resource.search");
-        render::push(&mut sql, query, &self.visible, None);
-        sql.text().to_owned()
+    /// How many resources are found on all pages together.
+    pub async fn count(&mut self, query: &Query<R>) -> Result<u64, StoreError> {
+        let mut sql = Sql::new("resource.count");
+        render::push_count(&mut sql, query, &self.visible);
+        let rows = self.lease.rows(sql, Commits::No, WORK).await?;
+        let Some(row) = rows.first() else { return Ok(0) };
+        let total: i64 = column(row, R::TEXTS.table, "total")?;
+        u64::try_from(total).map_err(|_| StoreError::Inconsistent { table: R::TEXTS.table, column: "total" })
     }
-}
 
-pub(super) fn order<R: Resource>(query: &Query<R>, of_one_patient: bool) -> Order {
-    match query.sort {
-        Some(Sort::DateAscending) => Order::DateAscending,
-        Some(Sort::DateDescending) => Order::DateDescending,
-        None if of_one_patient => Order::DateDescending,
-        None => Order::UpdatedDescending,
+    /// How PostgreSQL would run the search, a line an item, for tests of plans.
+    pub async fn plan(&mut self, query: &Query<R>, after: Option<&Position>) -> Result<Vec<String>, StoreError> {
+        let mut sql = Sql::explaining("resource.plan");
+        render::push(&mut sql, query, &self.visible, Order::of(query, &self.visible), after);
+        self.lease.plan(sql, WORK).await
     }
 }

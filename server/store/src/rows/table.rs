@@ -1,11 +1,12 @@
 //! What differs between the tables of the resource types: static text, and how columns are judged and bound.
 
+mod observation;
+mod patient;
+
+pub(super) use observation::{COLUMNS as OBSERVATION_COLUMNS, Parts, canonical_high, high};
 use sqlx::{Row as _, postgres::PgRow};
 use vitals_access::predicate::Columns;
-use vitals_fhir::{
-    index::{ObservationIndex, PatientIndex},
-    resource::{Id, Observation, Patient, Resource, Version},
-};
+use vitals_fhir::resource::{Id, Resource, Version};
 
 use super::{Outbox, Versioned, predicate::Alias};
 use crate::{StoreError, millis::Millis, sql::Sql};
@@ -71,6 +72,8 @@ pub struct Texts {
     pub(crate) table: &'static str,
     /// ` FROM table x`.
     pub(crate) from: &'static str,
+    /// ` FROM table c`, for the current row of a historical one.
+    pub(crate) from_current: &'static str,
     /// ` FROM table_history h`.
     pub(crate) from_history: &'static str,
     /// Current and historical rows as one, with every column of the predicate.
@@ -87,38 +90,6 @@ pub struct Texts {
     pub(crate) delete: &'static str,
 }
 
-const PATIENT: Texts = Texts {
-    table: "patient",
-    from: " FROM patient x",
-    from_history: " FROM patient_history h",
-    versions: "(SELECT tenant, id, version, last_updated, false AS deleted, security, body FROM patient \
-               UNION ALL SELECT tenant, id, version, last_updated, deleted, security, body FROM patient_history) x",
-    patient: "x.id",
-    judged: "x.id AS patient, x.security",
-    archive: "INSERT INTO patient_history (id, version, last_updated, security, deleted, body) \
-              SELECT id, version, last_updated, security, false, body FROM patient WHERE id = ",
-    tombstone: "INSERT INTO patient_history (id, security, deleted, version, last_updated) \
-                SELECT id, security, true, ",
-    delete: "DELETE FROM patient x WHERE x.id = ",
-};
-
-const OBSERVATION: Texts = Texts {
-    table: "observation",
-    from: " FROM observation x",
-    from_history: " FROM observation_history h",
-    versions: "(SELECT tenant, id, version, last_updated, false AS deleted, patient, vital, codes, category, status, \
-               security, body FROM observation UNION ALL SELECT tenant, id, version, last_updated, deleted, patient, \
-               vital, codes, category, status, security, body FROM observation_history) x",
-    patient: "x.patient",
-    judged: "x.patient, x.vital, x.codes, x.category, x.status, x.security",
-    archive: "INSERT INTO observation_history (id, version, last_updated, patient, vital, codes, category, status, \
-              security, deleted, body) SELECT id, version, last_updated, patient, vital, codes, category, status, \
-              security, false, body FROM observation WHERE id = ",
-    tombstone: "INSERT INTO observation_history (id, patient, vital, codes, category, status, security, deleted, \
-                version, last_updated) SELECT id, patient, vital, codes, category, status, security, true, ",
-    delete: "DELETE FROM observation x WHERE x.id = ",
-};
-
 pub(crate) const fn alias<R: Resource>(name: &'static str) -> Alias {
     Alias { name, of: R::TYPE }
 }
@@ -130,126 +101,8 @@ pub enum Standing {
     Replaced,
 }
 
-fn some(forms: &[String]) -> Option<Vec<String>> {
+pub(super) fn some(forms: &[String]) -> Option<Vec<String>> {
     if forms.is_empty() { None } else { Some(forms.to_vec()) }
-}
-
-impl Table for Patient {
-    const TEXTS: &'static Texts = &PATIENT;
-
-    fn compartment<'a>(id: &'a Id<Self>, _: &'a PatientIndex) -> Option<&'a str> {
-        Some(id.as_str())
-    }
-
-    fn columns<'a>(id: &'a Id<Self>, index: &'a PatientIndex) -> Columns<'a> {
-        Columns {
-            patient: Some(id.as_str()),
-            vital: None,
-            codes: &[],
-            category: &[],
-            status: None,
-            security: &index.security,
-        }
-    }
-
-    fn judged(row: &PgRow) -> Result<Judged, StoreError> {
-        Ok(Judged {
-            patient: Some(column(row, Self::TEXTS.table, "patient")?),
-            security: column::<Option<Vec<String>>>(row, Self::TEXTS.table, "security")?.unwrap_or_default(),
-            ..Judged::default()
-        })
-    }
-
-    fn insert(sql: &mut Sql, row: &NewRow<'_, Self>) {
-        sql.push("INSERT INTO patient AS x (id, version, last_updated, security, tokens, body) VALUES (");
-        sql.bind(row.id.as_str()).push(", ").bind(row.version.number()).push(", ").bind(Millis(row.last_updated));
-        sql.push(", ").bind(some(&row.index.security)).push(", ").bind(row.index.tokens.clone());
-        sql.push(", ").bind(row.body).push(")");
-    }
-
-    fn update(sql: &mut Sql, row: &NewRow<'_, Self>) {
-        sql.push("UPDATE patient x SET version = ").bind(row.version.number());
-        sql.push(", last_updated = ").bind(Millis(row.last_updated));
-        sql.push(", security = ").bind(some(&row.index.security));
-        sql.push(", tokens = ").bind(row.index.tokens.clone()).push(", body = ").bind(row.body);
-    }
-
-    fn below(sql: &mut Sql, row: &NewRow<'_, Self>, standing: Standing) {
-        if standing == Standing::Replaced {
-            sql.push(", old_names AS (DELETE FROM patient_name WHERE id = ").bind(row.id.as_str()).push(")");
-        }
-        if !row.index.names.is_empty() {
-            let parts: Vec<&str> = row.index.names.iter().map(|(part, _)| *part).collect();
-            let values: Vec<&str> = row.index.names.iter().map(|(_, value)| value.as_str()).collect();
-            sql.push(", names AS (INSERT INTO patient_name (id, part, value) SELECT ").bind(row.id.as_str());
-            sql.push(", part, value FROM unnest(").bind(parts).push("::text[], ").bind(values);
-            sql.push("::text[]) AS n (part, value))");
-        }
-    }
-}
-
-impl Table for Observation {
-    const TEXTS: &'static Texts = &OBSERVATION;
-
-    fn compartment<'a>(_: &'a Id<Self>, index: &'a ObservationIndex) -> Option<&'a str> {
-        index.patient.as_deref()
-    }
-
-    fn columns<'a>(_: &'a Id<Self>, index: &'a ObservationIndex) -> Columns<'a> {
-        Columns {
-            patient: index.patient.as_deref(),
-            vital: index.vital.map(vitals_fhir::vital::VitalClass::name),
-            codes: &index.codes,
-            category: &index.category,
-            status: Some(&index.status),
-            security: &index.security,
-        }
-    }
-
-    fn judged(row: &PgRow) -> Result<Judged, StoreError> {
-        let table = Self::TEXTS.table;
-        Ok(Judged {
-            patient: column(row, table, "patient")?,
-            vital: column(row, table, "vital")?,
-            codes: column(row, table, "codes")?,
-            category: column(row, table, "category")?,
-            status: Some(column(row, table, "status")?),
-            security: column::<Option<Vec<String>>>(row, table, "security")?.unwrap_or_default(),
-        })
-    }
-
-    fn insert(sql: &mut Sql, row: &NewRow<'_, Self>) {
-        let index = row.index;
-        sql.push(
-            "INSERT INTO observation AS x (id, version, last_updated, patient, vital, code1, codes, category, status, \
-             security, eff_low, eff_high, tokens, body) VALUES (",
-        );
-        sql.bind(row.id.as_str()).push(", ").bind(row.version.number()).push(", ").bind(Millis(row.last_updated));
-        sql.push(", ")
-            .bind(index.patient.as_deref())
-            .push(", ")
-            .bind(index.vital.map(vitals_fhir::vital::VitalClass::name));
-        sql.push(", ").bind(index.code1.as_deref()).push(", ").bind(index.codes.clone());
-        sql.push(", ").bind(index.category.clone()).push(", ").bind(index.status.as_str());
-        sql.push(", ").bind(some(&index.security)).push(", ").bind(Millis(index.effective.low));
-        sql.push(", ").bind(Millis(index.effective.high)).push(", ").bind(some(&index.tokens));
-        sql.push(", ").bind(row.body).push(")");
-    }
-
-    fn update(sql: &mut Sql, row: &NewRow<'_, Self>) {
-        let index = row.index;
-        sql.push("UPDATE observation x SET version = ").bind(row.version.number());
-        sql.push(", last_updated = ").bind(Millis(row.last_updated));
-        sql.push(", patient = ").bind(index.patient.as_deref());
-        sql.push(", vital = ").bind(index.vital.map(vitals_fhir::vital::VitalClass::name));
-        sql.push(", code1 = ").bind(index.code1.as_deref()).push(", codes = ").bind(index.codes.clone());
-        sql.push(", category = ").bind(index.category.clone()).push(", status = ").bind(index.status.as_str());
-        sql.push(", security = ").bind(some(&index.security)).push(", eff_low = ").bind(Millis(index.effective.low));
-        sql.push(", eff_high = ").bind(Millis(index.effective.high)).push(", tokens = ").bind(some(&index.tokens));
-        sql.push(", body = ").bind(row.body);
-    }
-
-    fn below(_: &mut Sql, _: &NewRow<'_, Self>, _: Standing) {}
 }
 
 /// Appends `WITH outbox AS (…)`, the audit record of the write.

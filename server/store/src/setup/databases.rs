@@ -64,7 +64,7 @@ pub(super) async fn arrange(
     if !administrator.superuser && owned {
         become_owner(connection).await?;
     }
-    for rule in rules(&database, logins) {
+    for rule in rules(&database, administrator, logins) {
         rule.hold(connection, &database, report).await?;
     }
     become_owner(connection).await?;
@@ -164,29 +164,42 @@ impl Rule {
     }
 }
 
-fn rules(database: &str, logins: &[String]) -> [Rule; 5] {
+fn rules(database: &str, administrator: &Administrator, logins: &[String]) -> [Rule; 5] {
     let rule = |missing, roles: &[String], statement| Rule { missing, roles: roles.to_vec(), statement };
     let owner = [OWNER.to_owned()];
+    let mut connecting = vec![administrator.name.clone()];
+    connecting.extend_from_slice(logins);
     [
+        // What these roles have by way of everyone does not count: it is taken from everyone below.
         rule(
-            "SELECT NOT bool_and(pg_catalog.has_database_privilege(role, current_database(), 'CREATE'))
-             FROM unnest($1::text[]) AS role",
+            "SELECT EXISTS (
+                 SELECT FROM unnest($1::text[]) AS role CROSS JOIN unnest(ARRAY['CREATE', 'CONNECT']) AS needed
+                 WHERE NOT EXISTS (
+                     SELECT FROM pg_catalog.pg_database d
+                     CROSS JOIN LATERAL aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a
+                     JOIN pg_catalog.pg_roles r ON r.oid = a.grantee
+                     WHERE d.datname = current_database() AND r.rolname = role AND a.privilege_type = needed))",
             &owner,
             Statement::new("GRANT CREATE, CONNECT ON DATABASE ").name(database).text(" TO ").name(OWNER),
         ),
         rule(
-            "SELECT NOT bool_and(pg_catalog.has_database_privilege(role, current_database(), 'CONNECT'))
-             FROM unnest($1::text[]) AS role",
-            logins,
-            Statement::new("GRANT CONNECT ON DATABASE ").name(database).text(" TO ").names(logins),
+            "SELECT EXISTS (
+                 SELECT FROM unnest($1::text[]) AS role
+                 WHERE NOT EXISTS (
+                     SELECT FROM pg_catalog.pg_database d
+                     CROSS JOIN LATERAL aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a
+                     JOIN pg_catalog.pg_roles r ON r.oid = a.grantee
+                     WHERE d.datname = current_database() AND r.rolname = role AND a.privilege_type = 'CONNECT'))",
+            &connecting,
+            Statement::new("GRANT CONNECT ON DATABASE ").name(database).text(" TO ").names(&connecting),
         ),
         rule(
             "SELECT EXISTS (SELECT FROM pg_catalog.pg_database d
              CROSS JOIN LATERAL aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a
-             WHERE d.datname = current_database() AND a.grantee = 0 AND a.privilege_type <> 'CONNECT')
+             WHERE d.datname = current_database() AND a.grantee = 0)
              OR cardinality($1::text[]) < 0",
             &[],
-            Statement::new("REVOKE CREATE, TEMPORARY ON DATABASE ").name(database).text(" FROM PUBLIC"),
+            Statement::new("REVOKE CONNECT, CREATE, TEMPORARY ON DATABASE ").name(database).text(" FROM PUBLIC"),
         ),
         rule(
             "SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace n

@@ -61,6 +61,9 @@ fn an_observation_gives_all_its_columns() {
             "v:*|fast",
             "v:|fast",
         ]),
+        value: None,
+        parts: vec![],
+        texts: "\ncpulse".to_owned(),
     };
     assert_eq!(index, expected);
 }
@@ -100,7 +103,10 @@ fn only_the_resource_itself_is_indexed() {
         "derivedFrom":[{"reference":"Observation/o2"}],"subject":{"identifier":{"value":"p2"},"display":"p2"}"#,
     );
     assert_eq!((index.patient, index.vital, index.effective), (None, None, Range::ABSENT));
-    assert_eq!((index.code1, index.codes, index.tokens), (None, vec![], vec![]));
+    assert_eq!(
+        (index.code1, index.codes, index.tokens),
+        (None, vec![], texts(&["S:*|p2", "S:|p2", "T:*|p2", "T:|p2"]))
+    );
 }
 
 #[test]
@@ -130,6 +136,19 @@ fn vitals_are_told_by_codes_and_components() {
             Some("~l|85354-9"),
         ),
         (loinc(&["85354-9"]) + "," + &components(&["8480-6", "8867-4"]), Some(VitalClass::Mixed), Some("~l|85354-9")),
+        (loinc(&["2708-6"]) + "," + &components(&["3151-8", "3150-6"]), alone(Vital::Spo2), Some("~l|2708-6")),
+        (loinc(&["8867-4"]) + "," + &components(&["75622-1"]), Some(VitalClass::Mixed), Some("~l|8867-4")),
+        (loinc(&["8867-4"]) + r#","component":[{"code":{"text":"mood"}}]"#, Some(VitalClass::Mixed), Some("~l|8867-4")),
+        (
+            loinc(&["8867-4"]) + r#","contained":[{"resourceType":"Observation","id":"a"}]"#,
+            Some(VitalClass::Mixed),
+            Some("~l|8867-4"),
+        ),
+        (
+            loinc(&["8867-4"]) + r#","contained":[{"resourceType":"Device","id":"a"}]"#,
+            alone(Vital::HeartRate),
+            Some("~l|8867-4"),
+        ),
         (loinc(&["718-7"]) + "," + &components(&["8867-4"]), Some(VitalClass::Mixed), Some("~l|718-7")),
         (loinc(&["718-7"]) + "," + category, Some(VitalClass::Other), Some("~l|718-7")),
         (loinc(&["8867-4"]) + "," + category, alone(Vital::HeartRate), Some("~l|8867-4")),
@@ -202,12 +221,67 @@ fn a_patient_gives_names_identifiers_and_labels() {
         ("suffix", "mba"),
         ("text", "dr. jorg muller"),
     ];
-    let expected = PatientIndex {
-        security: texts(&["*|V", "|V"]),
-        tokens: texts(&["i:*|a|b", "i:http://hospital/mrn|a|b"]),
-        names: names.map(|(part, name)| (part, name.to_owned())).into(),
-    };
-    assert_eq!(index, expected);
+    let expected: Vec<_> = names.map(|(part, name)| (part, name.to_owned())).into();
+    let mut found = values(&index.names);
+    found.dedup();
+    assert_eq!(found, expected);
+    assert_eq!(index.security, ["*|V", "|V"]);
+    assert_eq!(index.tokens, ["i:*|a|b", "i:http://hospital/mrn|a|b"]);
+}
+
+fn values(names: &[NameValue]) -> Vec<(&'static str, String)> {
+    names.iter().map(|name| (name.part, name.value.clone())).collect()
+}
+
+#[test]
+fn a_patient_gives_what_it_is_sorted_and_told_apart_by() {
+    let index = patient_of(
+        r#"{"name":[{"family":"van Dyck","given":["Zoë"]},{"family":"abel"}],"gender":"female","active":false,
+        "birthDate":"1980-02","identifier":[{"type":{"text":"Medical Record"},"value":"1"}]}"#,
+    );
+    assert_eq!((index.family.as_str(), index.gender.as_deref(), index.active), ("abel", Some("female"), Some(false)));
+    assert_eq!((index.birth, index.texts.as_str()), (range("1980-02", "1980-02"), "\nimedical record"));
+    let written: Vec<_> = index.names.iter().map(|name| name.written.as_deref()).collect();
+    assert_eq!(written, [None, Some("van Dyck"), Some("Zoë")]);
+    let empty = patient_of("{}");
+    assert_eq!((empty.family.as_str(), empty.gender, empty.active), ("", None, None));
+    assert_eq!((empty.birth, empty.texts.as_str()), (Range::ABSENT, ""));
+}
+
+#[test]
+fn components_give_numbers_with_their_codes() {
+    let index = with(
+        r#""component":[
+        {"code":{"coding":[{"system":"http://loinc.org","code":"8480-6","display":"Systolic"},{"code":"sys"}]},
+         "valueQuantity":{"value":120,"unit":"mmHg","system":"http://unitsofmeasure.org","code":"mm[Hg]"}},
+        {"code":{"text":"Pulse"},"valueQuantity":{"value":70}},
+        {"code":{"coding":[{"code":"note"}]},"valueString":"calm"}]"#,
+    );
+    let parts: Vec<_> = index.parts.iter().map(|part| (part.code.as_str(), part.quantity.low)).collect();
+    assert_eq!(parts, [("|sys", 120.0), ("~l|8480-6", 120.0), ("", 70.0)]);
+    assert_eq!(index.parts[0].quantity.canonical.as_ref().map(|canonical| canonical.low), Some(15_998_640.0));
+    assert_eq!(index.tokens, ["k:*|8480-6", "k:*|note", "k:*|sys", "k:|note", "k:|sys", "k:~l|8480-6"]);
+    assert_eq!(index.texts, "\nkpulse\nksystolic");
+}
+
+#[test]
+fn references_give_their_identifiers() {
+    let identifier = r#""identifier":{"system":"urn:x","value":"7"}"#;
+    let cases = [
+        (format!(r#""subject":{{{identifier}}}"#), "S T"),
+        (format!(r#""subject":{{"type":"Patient",{identifier}}}"#), "S T"),
+        (format!(r#""subject":{{"type":"Group",{identifier}}}"#), "S"),
+        (format!(r#""subject":{{"reference":"Patient/p",{identifier}}}"#), "S T"),
+        (format!(r##""subject":{{"reference":"#g",{identifier}}}"##), "S"),
+        (format!(r#""encounter":{{{identifier}}}"#), "E"),
+        (format!(r#""performer":[{{{identifier}}}]"#), "P"),
+        (format!(r#""device":{{{identifier}}}"#), "D"),
+    ];
+    for (members, letters) in cases {
+        let expected: Vec<_> =
+            letters.split(' ').flat_map(|letter| [format!("{letter}:*|7"), format!("{letter}:urn:x|7")]).collect();
+        assert_eq!(with(&members).tokens, expected, "{members}");
+    }
 }
 
 /// An index entry has room for some 2,700 bytes: longer forms stay in the body alone.
@@ -223,7 +297,7 @@ fn forms_that_no_index_can_hold_are_left_out() {
     assert_eq!(index.tokens, [format!("i:*|{long}"), format!("i:|{long}")]);
     assert_eq!(index.security, Vec::<String>::new());
     let names = patient_of(&format!(r#"{{"name":[{{"family":"{longer}","given":["\u0301"," "]}}]}}"#)).names;
-    assert_eq!(names, [("family", "e".repeat(LONGEST_NAME))]);
+    assert_eq!(values(&names), [("family", "e".repeat(LONGEST_NAME))]);
 }
 
 #[test]
@@ -242,14 +316,36 @@ fn odd_resources_give_empty_columns_without_panic() {
         "performer",
         "device",
         "valueCodeableConcept",
+        "valueQuantity",
+        "valueSampledData",
+        "gender",
+        "active",
+        "birthDate",
         "effectiveDateTime",
         "effectiveInstant",
         "effectivePeriod",
         "effectiveTiming",
     ];
     let nested = |value: &str| {
-        let names =
-            ["coding", "reference", "security", "event", "repeat", "boundsPeriod", "start", "family", "given", "code"];
+        let names = [
+            "coding",
+            "reference",
+            "security",
+            "event",
+            "repeat",
+            "boundsPeriod",
+            "start",
+            "family",
+            "given",
+            "code",
+            "value",
+            "data",
+            "origin",
+            "type",
+            "text",
+            "valueQuantity",
+            "identifier",
+        ];
         let members: Vec<_> = names.iter().map(|name| format!(r#""{name}":{value}"#)).collect();
         format!("{{{}}}", members.join(","))
     };

@@ -182,7 +182,8 @@ async fn j26_no_claim_stands_twice() {
         ("delegated_access", json!([])),
         ("unheard_of", json!(1)),
     ] {
-        let escaped: String = name.chars().map(|sign| format!("\\u{:04x}", u32::from(sign))).collect();
+        let escape = |so_far: String, sign: char| so_far + &format!("\\u{:04x}", u32::from(sign));
+        let escaped = name.chars().fold(String::new(), escape);
         for twice in [
             format!(r#"{{"{name}":{value},"{name}":{value},{rest}"#),
             format!(r#"{{"{name}":{value},"{escaped}":{value},{rest}"#),

@@ -1,0 +1,141 @@
+//! Answers that come in pages: searches and histories.
+
+use poem::Response;
+use vitals_fhir::{
+    outcome::{Issue, IssueCode},
+    resource::{Id, Patient, Resource, Version},
+    search::{self, Filter, Query},
+};
+use vitals_store::rows::{Mark, Table};
+
+use super::{
+    bundle,
+    fhir::Request,
+    negotiate,
+    page::{self, Place},
+    respond,
+};
+use crate::{
+    failure::Failure,
+    interaction::{self, Exchange},
+};
+
+/// A page of a search, of the whole type or of one Patient's compartment.
+pub async fn search<R: Table>(
+    cx: &mut Exchange<'_>,
+    request: &Request<'_>,
+    pairs: Pairs,
+    compartment: Option<&Id<Patient>>,
+) -> Result<Response, Failure> {
+    let list = compartment.map_or_else(|| R::TYPE.name().to_owned(), |id| format!("Patient/{id}/{}", R::TYPE));
+    let (pairs, after) = pages(cx, request, &list, pairs)?;
+    let strict = negotiate::prefer(&request.incoming.headers).strict;
+    let bases = request.bases(cx.access);
+    let mut query =
+        Query::<R>::parse(&pairs, strict, &[bases[0].as_str(), bases[1].as_str()]).map_err(Failure::malformed)?;
+    query.filters.extend(compartment.map(|id| Filter::Compartment(id.as_str().to_owned())));
+    let position = after.as_ref().map(Place::position);
+    let (page, total) = interaction::search_type::search_type(cx, &query, position.as_ref()).await?;
+    let base = request.base_url();
+    let next = match &page.next {
+        None => None,
+        Some(next) => {
+            let place = Place { list: list.clone(), query: pairs, mark: next.mark.clone(), id: next.id.clone() };
+            let token = page::seal(&request.app.master_key, cx.access, place, cx.now())?;
+            Some(format!("{base}/{list}?_page={token}{}", request.format_wish()))
+        }
+    };
+    let links = bundle::Links { itself: address(&base, &list, &query.applied), next };
+    let body = bundle::searchset(&page, &base, &links, total, &query);
+    respond::disclosed(request.format, body)
+}
+
+/// A page of the versions of one resource.
+pub async fn history<R: Table>(cx: &mut Exchange<'_>, request: &Request<'_>, id: &Id<R>) -> Result<Response, Failure> {
+    let list = format!("{}/{id}/_history", R::TYPE);
+    let (pairs, after) = pages(cx, request, &list, request.query.clone())?;
+    let count = history_count::<R>(&pairs, negotiate::prefer(&request.incoming.headers).strict)?;
+    let before = match &after {
+        None => None,
+        Some(Place { mark: Mark::Number(number), .. }) => Some(Version::new(*number).ok_or_else(Failure::page_link)?),
+        Some(_) => return Err(Failure::page_link()),
+    };
+    let history = interaction::history_instance::history_instance(cx, id, before, count).await?;
+    let base = request.base_url();
+    let next = match history.entries.last().filter(|_| history.more) {
+        None => None,
+        Some(oldest) => {
+            let mark = Mark::Number(oldest.version.number());
+            let place = Place { list: list.clone(), query: pairs.clone(), mark, id: String::new() };
+            let token = page::seal(&request.app.master_key, cx.access, place, cx.now())?;
+            Some(format!("{base}/{list}?_page={token}{}", request.format_wish()))
+        }
+    };
+    let total = (after.is_none() && next.is_none() && count > 0).then_some(history.entries.len() as u64);
+    let applied: Vec<_> = pairs.into_iter().filter(|(name, _)| name == "_count").collect();
+    let links = bundle::Links { itself: address(&base, &list, &applied), next };
+    let body = bundle::history(&history, &base, &links, total);
+    respond::disclosed(request.format, body)
+}
+
+/// A page of the versions of all resources of a type.
+pub async fn history_of_type<R: Table>(cx: &mut Exchange<'_>, request: &Request<'_>) -> Result<Response, Failure> {
+    let list = format!("{}/_history", R::TYPE);
+    let (pairs, after) = pages(cx, request, &list, request.query.clone())?;
+    let count = history_count::<R>(&pairs, negotiate::prefer(&request.incoming.headers).strict)?;
+    let position = after.as_ref().map(Place::position);
+    let history = interaction::history_type::history_type::<R>(cx, position.as_ref(), count).await?;
+    let base = request.base_url();
+    let next = match history.entries.last().filter(|_| history.more) {
+        None => None,
+        Some(oldest) => {
+            let mark = Mark::Number(oldest.last_updated);
+            let place = Place { list: list.clone(), query: pairs.clone(), mark, id: oldest.id.as_str().to_owned() };
+            let token = page::seal(&request.app.master_key, cx.access, place, cx.now())?;
+            Some(format!("{base}/{list}?_page={token}{}", request.format_wish()))
+        }
+    };
+    let total = (after.is_none() && next.is_none() && count > 0).then_some(history.entries.len() as u64);
+    let applied: Vec<_> = pairs.into_iter().filter(|(name, _)| name == "_count").collect();
+    let links = bundle::Links { itself: address(&base, &list, &applied), next };
+    respond::disclosed(request.format, bundle::history(&history, &base, &links, total))
+}
+
+/// Names and values of parameters.
+type Pairs = Vec<(String, String)>;
+
+/// The parameters of a list: those of the request, or those sealed in its page link.
+fn pages(
+    cx: &Exchange<'_>,
+    request: &Request<'_>,
+    list: &str,
+    pairs: Vec<(String, String)>,
+) -> Result<(Pairs, Option<Place>), Failure> {
+    let Some((_, token)) = pairs.iter().find(|(name, _)| name == "_page") else { return Ok((pairs, None)) };
+    // Nothing but the representation may stand beside a link: it holds the whole query.
+    if pairs.iter().any(|(name, _)| !matches!(name.as_str(), "_page" | "_format" | "_pretty"))
+        || pairs.iter().filter(|(name, _)| name == "_page").count() > 1
+    {
+        return Err(Failure::page_link());
+    }
+    let place = page::open(&request.app.master_key, cx.access, list, token, cx.now())?;
+    Ok((place.query.clone(), Some(place)))
+}
+
+/// The size of a history's page: the one parameter it has. Others are ignored, or refused where that is asked for.
+fn history_count<R: Resource>(pairs: &[(String, String)], strict: bool) -> Result<u32, Failure> {
+    let known = ["_count", "_format", "_pretty"];
+    if let Some((name, _)) = pairs.iter().find(|(name, _)| strict && !known.contains(&name.as_str())) {
+        let shown: String = name.chars().take(64).collect();
+        let issue =
+            Issue::error(IssueCode::NotSupported, "A history has no parameter of this name here; it has _count.");
+        return Err(Failure::malformed(issue.at(shown)));
+    }
+    let counts: Vec<_> = pairs.iter().filter(|(name, _)| name == "_count").cloned().collect();
+    Query::<R>::parse(&counts, strict, &[]).map(|query| query.count).map_err(Failure::malformed)
+}
+
+/// The address of a list with its parameters.
+pub fn address(base: &str, list: &str, pairs: &[(String, String)]) -> String {
+    if pairs.is_empty() { format!("{base}/{list}") } else { format!("{base}/{list}?{}", search::form_text(pairs)) }
+}

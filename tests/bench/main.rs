@@ -1,0 +1,67 @@
+//! What the server costs on this machine, beside what the machine itself can do: `cargo bench -p vitals-tests`.
+//!
+//! Every figure of ours stands beside a limit measured on the same PostgreSQL in the same minute, because a figure
+//! from a busy machine with a shared disk says nothing alone. Nothing here fails for being slow.
+//! Words after `--` choose parts: `cargo bench -p vitals-tests -- roles requests`. `VITALS` names a program that is
+//! built already; without it one is built.
+//!
+//! Needs `psql` and `pgbench`, which come with PostgreSQL's other programs.
+
+mod connection;
+mod postgres;
+mod program;
+mod requests;
+mod roles;
+mod starting;
+mod table;
+mod tenants;
+mod timing;
+
+use postgres::Postgres;
+use program::{Folder, Program};
+use table::Table;
+
+/// The parts, in the order they run. The last makes thousands of roles in the database that the others use.
+const PARTS: [&str; 5] = ["starting", "tenants", "requests", "timing", "roles"];
+
+fn main() {
+    // cargo adds options of its own, such as --bench.
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    if let Some(unknown) = wanted.iter().find(|word| !PARTS.contains(&word.as_str())) {
+        eprintln!("there is no part {unknown}: {}", PARTS.join(", "));
+        std::process::exit(2);
+    }
+    let is_wanted = |part: &str| wanted.is_empty() || wanted.iter().any(|word| word == part);
+    vitals_server::egress::install_tls_provider();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime can be made");
+
+    let program = Program::find();
+    let folder = Folder::make();
+    let mut table = Table::begin();
+    if is_wanted("starting") {
+        starting::run(&program, &folder, &mut table);
+    }
+    let server = program.start(&folder, "serve");
+    let postgres = runtime.block_on(Postgres::join(&folder));
+    postgres.prepare();
+    if is_wanted("tenants") {
+        runtime.block_on(tenants::run(&program, &folder, &server, &postgres, &mut table));
+    }
+    if is_wanted("requests") {
+        runtime.block_on(requests::run(&program, &folder, &server, &postgres, &mut table));
+    }
+    if is_wanted("timing") {
+        runtime.block_on(timing::run(&program, &folder, &server, &mut table));
+    }
+    if is_wanted("roles") {
+        roles::run(&postgres, &mut table);
+    }
+    // In this order: the last one out stops the database.
+    runtime.block_on(postgres.leave());
+    server.stop();
+    table.end();
+}

@@ -1,0 +1,143 @@
+//! `vitals import`.
+
+use serde_json::{Value, json};
+use vitals_tests::{
+    program::{self, Shared},
+    samples, test_data,
+};
+
+use super::{get, members, tenant, token};
+
+/// Stands in what is refused, and must not be told.
+const CANARY: &str = "CANARY-of-the-import";
+
+fn lines(resources: &[Value]) -> String {
+    let lines: Vec<String> = resources.iter().map(Value::to_string).collect();
+    lines.join("\n")
+}
+
+#[tokio::test]
+async fn good_lines_are_loaded_and_the_others_told_with_their_reasons() {
+    let Shared { program, .. } = program::shared().await;
+    let id = tenant(program, "import").await;
+    let mut unknown_element = samples::patient("p3", CANARY);
+    unknown_element["shoeSize"] = CANARY.into();
+    let mut no_status = samples::heart_rate("o2", "p1");
+    no_status.as_object_mut().expect("an object").remove("status");
+    no_status["note"] = json!([{ "text": CANARY }]);
+    let text = format!(
+        "{}\n\n{}\r\n{CANARY} is no JSON\n{}\n  {}\n{unknown_element}\n{no_status}",
+        samples::patient("p1", "Amsel"),
+        samples::patient("p2", "Meise"),
+        json!({ "resourceType": "Device", "id": "d1" }),
+        samples::heart_rate("o1", "p1"),
+    );
+    let file = program.file(&format!("{id}.ndjson"), &text);
+
+    let ran = program.run(&["import", "--tenant", &id, &file, "--json"]).await.expect(1);
+
+    let report = ran.json();
+    assert_eq!(members(&report), ["errors_file", "loaded", "read", "refused"]);
+    assert_eq!((&report["read"], &report["loaded"], &report["refused"]), (&json!(7), &json!(3), &json!(4)));
+    let errors = std::fs::read_to_string(report["errors_file"].as_str().expect("a path")).expect("the file is there");
+    let errors: Vec<Value> = errors.lines().map(|line| serde_json::from_str(line).expect("NDJSON")).collect();
+    let told: Vec<(u64, &str)> = errors
+        .iter()
+        .map(|error| {
+            assert_eq!(members(error), ["file", "issues", "line"]);
+            assert_eq!(error["file"], file.as_str());
+            (error["line"].as_u64().expect("a number"), error["issues"][0]["code"].as_str().expect("a code"))
+        })
+        .collect();
+    assert_eq!(told, [(4, "structure"), (5, "not-supported"), (7, "structure"), (8, "required")]);
+    assert!(!errors.iter().any(|error| error.to_string().contains(CANARY)) && !ran.stderr.contains(CANARY));
+    let token = token(program, &id, "system/*.rs").await;
+    let mut ids = get(&id, "Patient", &token).await.expect(200).ids();
+    ids.sort();
+    assert_eq!(ids, ["p1", "p2"]);
+    assert_eq!(get(&id, "Observation?patient=p1", &token).await.expect(200).ids(), ["o1"]);
+}
+
+#[tokio::test]
+async fn loading_twice_does_not_double_and_writes_only_what_changed() {
+    let Shared { program, .. } = program::shared().await;
+    let id = tenant(program, "twice").await;
+    let observation = |id: &str| samples::heart_rate(id, "p1");
+    let first = program.file(
+        &format!("{id}-first.ndjson"),
+        &lines(&[samples::patient("p1", "Amsel"), observation("o1"), observation("o2")]),
+    );
+    let mut changed = observation("o2");
+    changed["status"] = "amended".into();
+    let second = program
+        .file(&format!("{id}-second.ndjson"), &lines(&[samples::patient("p1", "Amsel"), observation("o1"), changed]));
+
+    for file in [&first, &first, &second] {
+        let ran = program.run(&["import", "--tenant", &id, file, "--json"]).await.expect(0);
+        assert_eq!(ran.json(), json!({ "read": 3, "loaded": 3, "refused": 0, "errors_file": null }));
+    }
+
+    let token = token(program, &id, "system/*.rs").await;
+    let mut ids = get(&id, "Observation", &token).await.expect(200).ids();
+    ids.sort();
+    assert_eq!(ids, ["o1", "o2"]);
+    for (path, version) in [("Patient/p1", "1"), ("Observation/o1", "1"), ("Observation/o2", "2")] {
+        assert_eq!(get(&id, path, &token).await.expect(200).json()["meta"]["versionId"], version, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn several_files_are_one_import_and_what_comes_twice_is_written_in_order() {
+    let Shared { program, .. } = program::shared().await;
+    let id = tenant(program, "several").await;
+    let patients = program.file(&format!("{id}-patients.ndjson"), &lines(&[samples::patient("p1", "Amsel")]));
+    let mut later = samples::heart_rate("o1", "p1");
+    later["status"] = "amended".into();
+    let observations = program.file(&format!("{id}-vitals.ndjson"), &lines(&[samples::heart_rate("o1", "p1"), later]));
+
+    let ran = program.run(&["import", "--tenant", &id, &patients, &observations]).await.expect(0);
+
+    assert_eq!(ran.stdout, "3 read, 3 loaded, 0 refused\n");
+    let token = token(program, &id, "system/*.rs").await;
+    let standing = get(&id, "Observation/o1", &token).await.expect(200).json();
+    assert_eq!((&standing["status"], &standing["meta"]["versionId"]), (&json!("amended"), &json!("2")));
+}
+
+#[tokio::test]
+async fn a_file_that_is_not_there_is_told_before_anything_is_loaded() {
+    let Shared { program, .. } = program::shared().await;
+    let id = tenant(program, "missing").await;
+    let good = program.file(&format!("{id}.ndjson"), &lines(&[samples::patient("p1", "Amsel")]));
+
+    let ran = program.run(&["import", "--tenant", &id, &good, "/nowhere/at/all.ndjson"]).await;
+
+    ran.expect_sentence(1, "cannot read /nowhere/at/all.ndjson");
+    let token = token(program, &id, "system/*.rs").await;
+    assert!(get(&id, "Patient", &token).await.expect(200).ids().is_empty());
+}
+
+#[tokio::test]
+async fn real_data_is_loaded_whole() {
+    let Some(folder) = test_data() else {
+        println!("skipped: VITALS_TEST_DATA names no folder with real data");
+        return;
+    };
+    let Shared { program, .. } = program::shared().await;
+    let id = tenant(program, "real").await;
+    let files: Vec<String> = std::fs::read_dir(folder)
+        .expect("the folder can be read")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "ndjson"))
+        .map(|path| path.display().to_string())
+        .collect();
+    let mut line = vec!["--json", "import", "--tenant", &id];
+    line.extend(files.iter().map(String::as_str));
+
+    let report = program.run(&line).await.expect(0).json();
+
+    assert!(!files.is_empty() && report["read"].as_u64() > Some(0), "{report}");
+    assert_eq!(report["read"], report["loaded"]);
+    let token = token(program, &id, "vitals.heart_rate:read").await;
+    let found = get(&id, "Observation?code=http://loinc.org|8867-4&_count=1000", &token).await.expect(200);
+    assert!(!found.ids().is_empty());
+}

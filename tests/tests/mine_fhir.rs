@@ -1,3 +1,0 @@
-//! Scratch.
-#[path = "../it/fhir.rs"]
-mod fhir;
