@@ -106,9 +106,9 @@ async fn p27_conditions_are_decided_on_what_the_caller_sees() {
     put("identifier=urn:test|9", with_id).await.expect_outcome(404, "not-found");
     // A new one, for who may create it.
     put("identifier=urn:test|8", observation("p1", "8")).await.expect(201);
-    let updater = tenant.token("patient/Observation.us").patient("p1").sign();
-    tenant.put("Observation?identifier=urn:test|7", &updater, &observation("p1", "7").to_string()).await.expect(403);
-    tenant.put("Observation?identifier=urn:test|8", &updater, &observation("p1", "8").to_string()).await.expect(200);
+    let changer = tenant.token("patient/Observation.us").patient("p1").sign();
+    tenant.put("Observation?identifier=urn:test|7", &changer, &observation("p1", "7").to_string()).await.expect(403);
+    tenant.put("Observation?identifier=urn:test|8", &changer, &observation("p1", "8").to_string()).await.expect(200);
 
     // P28
     tenant.delete("Observation?patient=p2", &confined).await.expect(204);

@@ -250,7 +250,7 @@ async fn p29_what_one_entry_may_not_do_undoes_the_others_and_tells_nothing() {
 
     // Letters count entry by entry.
     let creator = tenant.token("system/Observation.c").sign();
-    tenant.post("", &creator, &bundle("transaction", &[own.clone()])).await.expect(200);
+    tenant.post("", &creator, &bundle("transaction", std::slice::from_ref(&own))).await.expect(200);
     let both = [own.clone(), ask("GET", "Observation/p1")];
     tenant.post("", &creator, &bundle("transaction", &both)).await.expect_outcome(403, "forbidden");
     assert_eq!(count(&tenant, "Observation").await, 3);

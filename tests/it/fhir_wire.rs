@@ -318,7 +318,7 @@ const fn post(body: &'static [u8], expected: (u16, &'static str)) -> Refusal {
 const REFUSALS: &[Refusal] = &[
     // Addresses.
     refusal("GET", "", (405, "not-supported")).allow("POST"),
-    refusal("POST", "", (400, "value")).sending(JSON_BODY, br#"{"resourceType":"Bundle","type":"collection"}"#),
+    refusal("POST", "", (400, "invalid")).sending(JSON_BODY, br#"{"resourceType":"Bundle","type":"collection"}"#),
     refusal("GET", "_history", (405, "not-supported")),
     refusal("POST", "_search", (405, "not-supported")).sending(FORM_BODY, b"_id=a"),
     refusal("POST", "Patient/_history", (405, "not-supported")).allow("GET, HEAD"),
@@ -332,7 +332,7 @@ const REFUSALS: &[Refusal] = &[
     refusal("DELETE", "Patient/a/_history", (405, "not-supported")).allow("GET, HEAD"),
     refusal("PUT", "Patient/a/_history/1", (405, "not-supported")).allow("GET, HEAD"),
     refusal("BREW", "Patient", (405, "not-supported")).allow("GET, HEAD, POST, PUT, DELETE"),
-    refusal("OPTIONS", "Patient", (405, "not-supported")).allow("GET, HEAD, POST"),
+    refusal("OPTIONS", "Patient", (405, "not-supported")).allow("GET, HEAD, POST, PUT, DELETE"),
     refusal("POST", "metadata", (405, "not-supported")).allow("GET, HEAD"),
     refusal("DELETE", ".well-known/smart-configuration", (405, "not-supported")).allow("GET, HEAD"),
     refusal("GET", "Device", (404, "not-supported")),

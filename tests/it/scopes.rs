@@ -183,15 +183,13 @@ async fn judge(row: Row) {
                 (Code::Create, true) => 201,
                 // A new Patient has an id of its own, which is in nobody's compartment.
                 (Code::Create, false) => 403,
-                (Code::Delete, true) => 204,
-                // Nothing that it may search: nothing to delete. What it may search and not delete is not there.
-                (Code::ConditionalDelete, true) => 204,
+                // What it may search and not delete is not there.
                 (Code::ConditionalDelete, false) if searches(label) => 404,
-                (Code::ConditionalDelete, false) => 204,
+                // Nothing that it may search: nothing to delete.
+                (Code::Delete, true) | (Code::ConditionalDelete, _) => 204,
                 // What it may update and not search does not meet the criteria, and stands at the id all the same.
                 (Code::ConditionalUpdate, false) if updates(label) && !searches(label) => 412,
-                (Code::ConditionalUpdate, false) => 404,
-                (Code::Read | Code::Vread | Code::HistoryInstance | Code::Update | Code::Delete, false) => 404,
+                (_, false) => 404,
             };
             assert_eq!(answer.status, expected, "{what}");
             match operation.code {
@@ -219,9 +217,9 @@ async fn judge(row: Row) {
                 _ => {}
             }
             if let (false, Some(unknown)) = (reached, &unknown) {
-                let searched = matches!(operation.code, Code::SearchType | Code::SearchTypePost);
+                let is_search = matches!(operation.code, Code::SearchType | Code::SearchTypePost);
                 let deletes = operation.code == Code::ConditionalDelete;
-                assert!(searched || deletes || unknown.status == 404, "{what}");
+                assert!(is_search || deletes || unknown.status == 404, "{what}");
                 if !deletes || !searches(label) {
                     assert_eq!(answer.anonymous(id), unknown.anonymous(&never), "{what}");
                 }
