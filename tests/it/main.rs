@@ -22,6 +22,7 @@ mod scopes;
 mod search_attacks;
 mod search_lists;
 mod search_parameters;
+mod search_plans;
 mod silence;
 mod starting;
 mod trail;
