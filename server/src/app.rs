@@ -26,6 +26,7 @@ use vitals_store::{
 use crate::{
     audit::AuditWriter,
     egress::{Egress, JwksKeeper},
+    listen::Listener,
     openapi,
     state::{App, Documents},
     telemetry::metrics::{Metrics, MetricsError},
@@ -118,6 +119,11 @@ pub async fn start(parts: Parts) -> Result<Arc<App>, AppError> {
     figures::observe(&app);
     tokio::spawn(keep_keys(Arc::downgrade(&app)));
     Ok(app)
+}
+
+/// Shows on the metrics page how connections to these listeners end.
+pub fn observe_listeners(app: &App, listeners: &[&Listener]) {
+    figures::observe_listeners(app, listeners.iter().map(|listener| listener.ended()).collect());
 }
 
 /// Fetches the keys of outside issuers before they are needed, and again before they are too old.

@@ -4,15 +4,17 @@
 //! accept loop is ours: HTTP/1.1, and HTTP/2 by prior knowledge, over hyper-util's `auto` connection. Every limit is a
 //! constant here or in [`watch`]; limits on bodies belong to the layers above.
 //!
-//! Heads that are no HTTP (two lengths, folded lines, over [`MAX_HEAD`]) never come this far: hyper answers 400 or 431
-//! without a body and closes. It ends lines at a bare LF too (RFC 9112, section 2.2, allows that).
+//! Heads that are no HTTP (two lengths, folded lines, more than 100 headers, over [`MAX_HEAD`]) never become a request:
+//! hyper answers 400 or 431 without a body and closes, and [`Ended`] counts them. It ends lines at a bare LF too
+//! (RFC 9112, section 2.2, allows that). Heads that hyper takes and an origin server must not are handed on as
+//! [`Malformed`], so that they are refused and noted like any other request.
 
 use std::{convert::Infallible, io, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
 use hyper::{
     Method, Request, Response, StatusCode, Version,
     body::{Body, Bytes, Incoming},
-    header,
+    header::{self, HeaderValue},
     service::service_fn,
 };
 use hyper_util::{
@@ -30,13 +32,14 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, sleep_until, timeout},
 };
-use vitals_fhir::outcome::{self, Issue, IssueCode};
 
+mod ended;
 mod stop;
 #[cfg(test)]
 mod tests;
 mod watch;
 
+pub use ended::Ended;
 pub use stop::{Stop, Stopper, stop_signal};
 
 use watch::{Answering, Limits, Overdue, Watch, Watched};
@@ -103,6 +106,20 @@ pub struct Listener {
     socket: TcpListener,
     local: SocketAddr,
     limits: Limits,
+    ended: Arc<Ended>,
+}
+
+/// What is wrong with a request that hyper accepts and an origin server must not (RFC 9112, sections 3.2 and 3.2.2).
+/// Stands in the request's extensions; whatever answers, the connection is closed behind it, because whoever sent this
+/// and whoever passed it on may not agree on where it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Malformed {
+    /// A tunnel is asked for.
+    Tunnel,
+    /// The request line holds a whole URL, as for a proxy.
+    WholeUrl,
+    /// There is not exactly one Host header.
+    Host,
 }
 
 impl Listener {
@@ -116,12 +133,17 @@ impl Listener {
         };
         let socket = TcpListener::bind(address).await.map_err(refused)?;
         let local = socket.local_addr().map_err(refused)?;
-        Ok(Self { socket, local, limits: Limits::DEFAULT })
+        Ok(Self { socket, local, limits: Limits::DEFAULT, ended: Arc::default() })
     }
 
     /// The address it is bound to, with the port the system chose where 0 was asked for.
     pub fn local(&self) -> SocketAddr {
         self.local
+    }
+
+    /// The connections that did not end well.
+    pub fn ended(&self) -> Arc<Ended> {
+        Arc::clone(&self.ended)
     }
 
     /// Serves until the signal to stop, then lets requests finish, and returns when every connection is closed (at
@@ -144,9 +166,14 @@ impl Listener {
                 }
             };
             let (http, endpoint, stop) = (Arc::clone(&http), Arc::clone(&endpoint), stop.clone());
-            let (local, limits) = (self.local, self.limits);
+            let (local, limits, ended) = (self.local, self.limits, Arc::clone(&self.ended));
             tokio::spawn(async move {
-                connection(&http, endpoint, stream, Ends { local, remote }, limits, stop).await;
+                let end = connection(&http, endpoint, stream, Ends { local, remote }, limits, stop).await;
+                match end {
+                    End::Closed(Ok(())) | End::Asked => {}
+                    End::Closed(Err(error)) => ended.by_error(error.as_ref()),
+                    End::Overdue(overdue) => ended.by_time(overdue),
+                }
                 drop(permit);
             });
         }
@@ -206,7 +233,7 @@ async fn connection(
     ends: Ends,
     limits: Limits,
     mut stop: Stop,
-) {
+) -> End {
     let watch = Watch::new();
     let service = {
         let watch = watch.clone();
@@ -220,26 +247,29 @@ async fn connection(
     };
     match end {
         // Errors of the connection are the other side's: broken heads were answered, closed sockets need no word.
-        End::Closed | End::Overdue(Overdue::Head | Overdue::Stalled) => {}
+        End::Closed(_) | End::Overdue(Overdue::Head | Overdue::Stalled) => end,
         End::Asked | End::Overdue(Overdue::Idle) => {
             connection.as_mut().graceful_shutdown();
-            timeout(GRACE, until_overdue(connection.as_mut(), &watch, &limits)).await.ok();
+            timeout(GRACE, until_overdue(connection.as_mut(), &watch, &limits)).await.unwrap_or(end)
         }
     }
 }
 
 enum End {
-    Closed,
+    Closed(Served),
     Overdue(Overdue),
     Asked,
 }
 
+/// How a connection ended by itself.
+type Served = Result<(), Box<dyn std::error::Error + Send + Sync>>;
+
 /// Drives a connection until it ends or stays in one state for too long.
-async fn until_overdue<C: Future>(mut connection: Pin<&mut C>, watch: &Watch, limits: &Limits) -> End {
+async fn until_overdue<C: Future<Output = Served>>(mut connection: Pin<&mut C>, watch: &Watch, limits: &Limits) -> End {
     let mut alarm = std::pin::pin!(sleep_until(Instant::now()));
     std::future::poll_fn(|cx| {
-        if connection.as_mut().poll(cx).is_ready() {
-            return std::task::Poll::Ready(End::Closed);
+        if let std::task::Poll::Ready(served) = connection.as_mut().poll(cx) {
+            return std::task::Poll::Ready(End::Closed(served));
         }
         loop {
             let (deadline, overdue) = watch.state().deadline(limits);
@@ -263,50 +293,38 @@ async fn until_overdue<C: Future>(mut connection: Pin<&mut C>, watch: &Watch, li
 
 async fn answer(
     endpoint: Arc<dyn DynEndpoint<Output = poem::Response>>,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
     ends: Ends,
     watch: Watch,
 ) -> Result<Response<impl Body<Data = Bytes, Error = io::Error>>, Infallible> {
     let in_flight = watch.request(request.version() == Version::HTTP_2);
-    let answer = if let Some(refusal) = malformed(&request) {
-        refusal
-    } else {
-        let (local, remote) = (LocalAddr(ends.local.into()), RemoteAddr(ends.remote.into()));
-        endpoint.get_response((request, local, remote, Scheme::HTTP).into()).await
-    };
+    let malformed = malformed(&request);
+    if let Some(malformed) = malformed {
+        request.extensions_mut().insert(malformed);
+    }
+    let (local, remote) = (LocalAddr(ends.local.into()), RemoteAddr(ends.remote.into()));
+    let mut answer = endpoint.get_response((request, local, remote, Scheme::HTTP).into()).await;
+    if malformed.is_some() {
+        // An endpoint that looks over what is wrong has nothing to say.
+        if !answer.status().is_client_error() && !answer.status().is_server_error() {
+            answer = StatusCode::BAD_REQUEST.into();
+        }
+        answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     let answer: Response<_> = answer.into();
     Ok(answer.map(|body| Answering::new(body, in_flight)))
 }
 
-/// What hyper accepts and an origin server must not (RFC 9112, sections 3.2 and 3.2.2): a request for a proxy, or one
-/// that leaves open which host it is for. The connection is closed behind the answer, because whoever sent this and
-/// whoever passed it on may not agree on where it ends.
-fn malformed(request: &Request<Incoming>) -> Option<poem::Response> {
+fn malformed(request: &Request<Incoming>) -> Option<Malformed> {
     if request.method() == Method::CONNECT {
-        return Some(refusal(StatusCode::METHOD_NOT_ALLOWED, IssueCode::NotSupported, "this is not a proxy"));
+        return Some(Malformed::Tunnel);
     }
     if !matches!(request.version(), Version::HTTP_10 | Version::HTTP_11) {
         return None;
     }
     if request.uri().authority().is_some() {
-        let why = "the request line must hold a path, not a whole URL";
-        return Some(refusal(StatusCode::BAD_REQUEST, IssueCode::Invalid, why));
+        return Some(Malformed::WholeUrl);
     }
     let hosts = request.headers().get_all(header::HOST).iter().count();
-    if hosts > 1 || (hosts == 0 && request.version() == Version::HTTP_11) {
-        return Some(refusal(StatusCode::BAD_REQUEST, IssueCode::Invalid, "there must be one Host header"));
-    }
-    None
-}
-
-fn refusal(status: StatusCode, code: IssueCode, why: &str) -> poem::Response {
-    let mut answer = poem::Response::builder()
-        .status(status)
-        .content_type("application/fhir+json; charset=utf-8")
-        .header(header::CACHE_CONTROL, "no-store")
-        .header(header::CONNECTION, "close");
-    if status == StatusCode::METHOD_NOT_ALLOWED {
-        answer = answer.header(header::ALLOW, "GET, HEAD, POST, PUT, DELETE");
-    }
-    answer.body(outcome::to_json(&[Issue::error(code, why)]))
+    (hosts > 1 || (hosts == 0 && request.version() == Version::HTTP_11)).then_some(Malformed::Host)
 }

@@ -34,6 +34,7 @@ pub use self::router::route;
 pub(crate) use self::trail::panicked;
 use crate::{
     failure::{Failure, Kind},
+    listen::Malformed,
     state::App,
     telemetry::{
         TraceContext,
@@ -71,7 +72,8 @@ impl Endpoint for Public {
 
 type Answering = std::pin::Pin<Box<dyn Future<Output = Labelled> + Send>>;
 
-/// What both listeners do around an answer: request id, trace, its own task, metrics and common headers.
+/// What both listeners do around an answer: request id, trace, its own task, metrics and common headers. A request that
+/// no origin server may answer is refused here, whoever would have answered it.
 pub(crate) async fn guarded(
     app: Arc<App>,
     request: Request,
@@ -79,6 +81,7 @@ pub(crate) async fn guarded(
 ) -> Response {
     let began = Instant::now();
     let request_id = uuid::Uuid::new_v4().to_string();
+    let malformed = request.extensions().get::<Malformed>().copied();
     let incoming = incoming(request, request_id.clone());
     let method = incoming.method.clone();
     let span = tracing::info_span!(
@@ -97,7 +100,13 @@ pub(crate) async fn guarded(
     let trace = TraceContext::enter(&span, parent);
     let (path, address) = (incoming.path.clone(), incoming.address);
     let in_flight = app.in_flight();
-    let answering = span.in_scope(|| answer(Arc::clone(&app), incoming));
+    let answering: Answering = span.in_scope(|| match malformed {
+        None => answer(Arc::clone(&app), incoming),
+        Some(malformed) => {
+            let app = Arc::clone(&app);
+            Box::pin(async move { public::malformed(&app, &incoming, malformed).await })
+        }
+    });
     let work = {
         let (app, span) = (Arc::clone(&app), span.clone());
         async move {

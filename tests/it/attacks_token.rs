@@ -12,7 +12,7 @@ use vitals_tests::{
     Answer, Options, Server, Tenant, cluster,
     forge::{self, Forge, b64, header, hmac, message, other_s, unb64},
     issuer::{inline, issuer, register, unique_url},
-    raw,
+    ledger, raw,
     tenant::client,
 };
 
@@ -149,7 +149,7 @@ impl World {
         Answer::of(client().get(format!("{}/fhir/Patient", self.server.url)).bearer_auth(token)).await
     }
 
-    /// Shows each token twice: what was judged once may be remembered.
+    /// Shows each token twice: what was judged once may be remembered. Each time leaves one record.
     async fn judge(&self, rows: Vec<Row>) {
         for (number, what, token, expected) in rows {
             for time in ["first", "second"] {
@@ -157,6 +157,7 @@ impl World {
                 check(&answer, expected, &format!("{number} {what}, {time} time"));
             }
         }
+        assert!(ledger::each_left_one_record().await > 0, "nothing was asked");
     }
 }
 
@@ -205,7 +206,7 @@ async fn a_good_token_of_each_kind_of_key_is_let_in() {
         rows.push(row("", algorithm, forge.token(&header(algorithm, kid), &claims), Good));
     }
     world.judge(rows).await;
-    vitals_tests::ledger::each_left_one_record().await;
+    ledger::each_left_one_record().await;
 }
 
 #[tokio::test]
@@ -266,7 +267,7 @@ async fn j01_to_j08_no_algorithm_but_those_accepted_and_three_parts() {
         rows.push(row(number, &token, token.clone(), Invalid));
     }
     world.judge(rows).await;
-    vitals_tests::ledger::each_left_one_record().await;
+    ledger::each_left_one_record().await;
 }
 
 #[tokio::test]
@@ -315,7 +316,7 @@ async fn j09_to_j12_signatures_have_one_form() {
     rows.push(row("J12", "either s of an outside key", with_signature(&fixed), Good));
     rows.push(row("J12", "either s of an outside key", with_signature(&other_s(&fixed)), Good));
     world.judge(rows).await;
-    vitals_tests::ledger::each_left_one_record().await;
+    ledger::each_left_one_record().await;
 }
 
 #[tokio::test]
@@ -347,7 +348,7 @@ async fn j13_to_j15_a_key_is_used_for_its_own_algorithms_and_no_weak_one_at_all(
         rows.push(row("J15", algorithm, world.rsa.token(&header(algorithm, "a-rsa"), &claims), Invalid));
     }
     world.judge(rows).await;
-    vitals_tests::ledger::each_left_one_record().await;
+    ledger::each_left_one_record().await;
 }
 
 #[tokio::test]
@@ -376,7 +377,7 @@ async fn j34_a_token_may_have_8192_bytes() {
         }
     }
     world.show(&world.token(&[])).await.expect(200);
-    vitals_tests::ledger::each_left_one_record().await;
+    ledger::each_left_one_record().await;
 }
 
 #[tokio::test]
@@ -430,7 +431,7 @@ async fn j35_a_token_is_sent_once_in_one_header() {
         let answer = Answer::of(get("").header(name, &bearer)).await.expect_outcome(401, "login");
         assert_eq!(answer.header("www-authenticate"), "Bearer", "{name}");
     }
-    vitals_tests::ledger::each_left_one_record().await;
+    ledger::each_left_one_record().await;
 }
 
 fn form(world: &World, token: &str) -> reqwest::RequestBuilder {

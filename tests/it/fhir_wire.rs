@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 use vitals_fhir::search::form_text;
-use vitals_tests::{Answer, Tenant, raw, samples, tenant::client, test_data};
+use vitals_tests::{Answer, Tenant, ledger, poll, raw, samples, tenant::client, test_data};
 
 const FHIR: &str = "application/fhir+json";
 const XML: &str = "application/fhir+xml";
@@ -642,4 +642,57 @@ async fn real_resources_come_back_as_they_were() {
 
 fn text_of<'r>(resource: &'r Value, name: &str) -> &'r str {
     resource[name].as_str().expect("a text")
+}
+
+#[tokio::test]
+async fn requests_that_no_origin_server_may_answer_are_refused_and_noted() {
+    let tenant = Tenant::fresh().await;
+    let path = format!("/t/{}/fhir/Patient", tenant.name);
+    let authorization = format!("authorization: Bearer {}\r\n", tenant.all());
+    for (line, hosts, status, code) in [
+        (format!("GET http://vitals.test{path}"), "host: vitals.test\r\n", 400, "invalid"),
+        (format!("GET {path}"), "", 400, "invalid"),
+        (format!("GET {path}"), "host: vitals.test\r\nhost: other.test\r\n", 400, "invalid"),
+        ("CONNECT vitals.test:443".to_owned(), "host: vitals.test\r\n", 405, "not-supported"),
+    ] {
+        for credentials in ["", &authorization] {
+            let head = format!("{line} HTTP/1.1\r\n{hosts}{credentials}\r\n");
+            let answer = raw::exchange(tenant.server, head).await.expect("an answer").expect_outcome(status, code);
+            is_an_outcome(&answer);
+            assert_eq!(answer.header("connection"), "close", "{line}");
+        }
+    }
+    assert_eq!(ledger::each_left_one_record().await, 8);
+}
+
+#[tokio::test]
+async fn heads_that_are_no_http_are_refused_and_counted() {
+    let tenant = Tenant::fresh().await;
+    let begin = format!(
+        "POST /t/{}/fhir/Patient HTTP/1.1\r\nhost: vitals.test\r\nauthorization: Bearer {}\r\n",
+        tenant.name,
+        tenant.all()
+    );
+    let counted = async |reason: &str| {
+        let page = Answer::of(client().get(format!("{}/metrics", tenant.server.operator_url))).await.expect(200).body;
+        let name = format!("vitals_connection_failures_total{{reason=\"{reason}\"}} ");
+        let figure = page.lines().find_map(|line| line.strip_prefix(&name)).expect("the figure is there");
+        figure.parse::<u64>().expect("a number")
+    };
+    for (what, rest, status, reason) in [
+        ("two lengths", "content-length: 1\r\ncontent-length: 2\r\n\r\nxy".to_owned(), 400, "malformed"),
+        ("a folded line", "x: a\r\n b\r\n\r\n".to_owned(), 400, "malformed"),
+        ("a blank before the colon", "x : a\r\n\r\n".to_owned(), 400, "malformed"),
+        ("101 headers", format!("{}\r\n", "x: a\r\n".repeat(99)), 431, "head too large"),
+        ("70 kB", format!("x: {}\r\n\r\n", "a".repeat(70_000)), 431, "head too large"),
+    ] {
+        let before = counted(reason).await;
+        let answer = raw::exchange(tenant.server, format!("{begin}{rest}")).await.expect(what).expect(status);
+        assert_eq!(answer.body, "", "{what}");
+        poll::until("it is counted", || async { counted(reason).await > before }).await;
+    }
+    // A line may end without CR (RFC 9112, section 2.2).
+    let bare = begin.replace("\r\n", "\n").replacen("POST", "GET", 1);
+    let answer = raw::exchange(tenant.server, format!("{bare}connection: close\n\n")).await.expect("an answer");
+    answer.expect(200);
 }

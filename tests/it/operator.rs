@@ -57,7 +57,7 @@ async fn tenant_of(server: &'static Server, id: &str) -> Tenant {
     let name = id.parse().expect("a tenant name");
     let mut admin = server.cluster.admin().await;
     let key = keys::signing_for(&mut admin, &server.cluster.master_key, &name).await.expect("its key");
-    Tenant { server, name, key }
+    Tenant::of(server, name, key)
 }
 
 /// Makes a tenant over HTTP.

@@ -259,6 +259,7 @@ async fn t16_a_crowd_of_ten_tenants_over_two_connections_leaks_and_loses_nothing
     }
     let (answered, unanswered) = (storm.answered.load(Ordering::Relaxed), storm.unanswered.load(Ordering::Relaxed));
     println!("{number} clients, {answered} answered, {unanswered} went away");
+    assert!(number > CROWD && unanswered > 0, "no crowd");
     storm.settles(server).await;
 }
 

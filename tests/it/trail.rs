@@ -431,8 +431,12 @@ async fn credentials_that_are_shown_where_nothing_is_leave_a_record() {
     let tenant = Tenant::fresh().await;
     tenant.get("Patient", &tenant.all()).await.expect(200);
     let (own, role) = (format!("/t/{}/nothing", tenant.name), tenant.role());
-    for (path, chain) in [(own.as_str(), role.as_str()), ("/nothing", "server"), ("/t/PUBLIC/fhir/Patient/a", "server")]
-    {
+    for (path, chain) in [
+        (own.as_str(), role.as_str()),
+        ("/nothing", "server"),
+        ("/t/PUBLIC/fhir/Patient/a", "server"),
+        ("/t/nobody-of-this-name/auth/token", "server"),
+    ] {
         let request = || client().get(format!("{}{path}", tenant.server.url));
         let answer = Answer::of(request().bearer_auth(tenant.all())).await.expect_outcome(404, "not-found");
         let record = one_left_by(&tenant, &answer).await;

@@ -1,6 +1,6 @@
 //! Hears everything that servers of a test run say about themselves, and knows what may never be in it: whatever tests
-//! plant in patients' data, tokens and keys. A find fails whichever test looks next; [`Answer::of`](crate::Answer::of)
-//! always looks, so no test has to think of it.
+//! plant in patients' data, tokens and keys. A find fails whichever test looks next; every answer that a test gets and
+//! every tenant that it lets go of looks, so no test has to think of it.
 //!
 //! Heard are the log lines and closed spans (with all their fields, as a collector would get them) of servers in this
 //! process, the standard error of every `vitals` process, and every metrics page that a test reads.
@@ -13,6 +13,7 @@ use std::{
     },
 };
 
+use tracing::Subscriber;
 use tracing_subscriber::{
     Layer as _,
     filter::{LevelFilter, Targets},
@@ -21,17 +22,44 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
-/// Marks of the tests' patients: canaries, record numbers, names; the beginning of every token; and of keys.
-const PLANTED: [&str; 6] = ["CANARY", "mrn-", "Lovelace", "eyJ", "PRIVATE KEY", "\"d\":\""];
+/// Marks of the tests' patients: canaries, record numbers, names, their birthday; the beginning of every token; and of
+/// private keys, as they are and as they stand within a JSON text.
+const PLANTED: [&str; 8] = ["CANARY", "mrn-", "Lovelace", "1980-02-29", "eyJ", "PRIVATE KEY", "\"d\":\"", "\\\"d\\\":"];
 
-static LINES: AtomicUsize = AtomicUsize::new(0);
-static FINDS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+/// What was heard, and what of it should not have been said.
+#[derive(Debug, Default)]
+pub struct Heard {
+    lines: AtomicUsize,
+    finds: Mutex<Vec<String>>,
+}
 
-struct Ear;
+static RUN: Heard = Heard { lines: AtomicUsize::new(0), finds: Mutex::new(Vec::new()) };
+
+impl Heard {
+    /// Looks through a text.
+    pub fn hear(&self, what: &str, text: &str) {
+        self.lines.fetch_add(text.lines().count(), Ordering::Relaxed);
+        if let Some(find) = planted_in(text) {
+            self.finds.lock().expect("nobody panicked").push(format!("{what} holds {find:?}: {text}"));
+        }
+    }
+
+    /// How many lines were heard.
+    pub fn lines(&self) -> usize {
+        self.lines.load(Ordering::Relaxed)
+    }
+
+    /// What was found.
+    pub fn finds(&self) -> Vec<String> {
+        self.finds.lock().expect("nobody panicked").clone()
+    }
+}
+
+struct Ear(&'static Heard);
 
 impl io::Write for Ear {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        hear("a log line or a span", &String::from_utf8_lossy(line));
+        self.0.hear("a log line or a span", &String::from_utf8_lossy(line));
         Ok(line.len())
     }
 
@@ -40,22 +68,22 @@ impl io::Write for Ear {
     }
 }
 
-/// Begins to listen to this process. More than an operator sees is heard: our own lines of every level.
-pub(crate) fn listen() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let heard = Targets::new().with_default(LevelFilter::WARN).with_target("vitals", LevelFilter::TRACE);
-        let ear = fmt::layer().json().with_span_events(FmtSpan::CLOSE).with_writer(|| Ear).with_filter(heard);
-        tracing_subscriber::registry().with(ear).init();
-    });
+/// What hears. More than an operator sees is heard: our own lines of every level.
+pub fn subscriber(heard: &'static Heard) -> impl Subscriber + Send + Sync {
+    let targets = Targets::new().with_default(LevelFilter::WARN).with_target("vitals", LevelFilter::TRACE);
+    let ear = fmt::layer().json().with_span_events(FmtSpan::CLOSE).with_writer(move || Ear(heard)).with_filter(targets);
+    tracing_subscriber::registry().with(ear)
 }
 
-/// Looks through a text.
+/// Begins to listen to this process.
+pub(crate) fn listen() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| subscriber(&RUN).init());
+}
+
+/// Looks through a text of this run's.
 pub(crate) fn hear(what: &str, text: &str) {
-    LINES.fetch_add(text.lines().count(), Ordering::Relaxed);
-    if let Some(find) = planted_in(text) {
-        FINDS.lock().expect("nobody panicked").push(format!("{what} holds {find:?}: {text}"));
-    }
+    RUN.hear(what, text);
 }
 
 /// What of that which tests plant stands in a text.
@@ -63,13 +91,25 @@ pub fn planted_in(text: &str) -> Option<&'static str> {
     PLANTED.into_iter().find(|planted| text.contains(planted))
 }
 
-/// How many lines were heard.
+/// How many lines of this run were heard.
 pub fn lines() -> usize {
-    LINES.load(Ordering::Relaxed)
+    RUN.lines()
 }
 
 /// Panics when something was found.
 pub fn silent() {
-    let finds: Vec<String> = FINDS.lock().expect("nobody panicked").clone();
+    let finds = RUN.finds();
     assert!(finds.is_empty(), "{}", finds.join("\n"));
+}
+
+/// Looks when it is dropped: the lines behind a test's last answer are heard too.
+#[derive(Debug)]
+pub(crate) struct Watch;
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            silent();
+        }
+    }
 }

@@ -6,7 +6,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::{Answer, Server};
+use crate::{Answer, Server, ledger, oracle};
 
 /// Every byte of a text percent-encoded.
 pub fn escaped(text: &str) -> String {
@@ -27,7 +27,9 @@ pub async fn get(server: &Server, target: &str, headers: &str) -> Option<Answer>
 /// Sends bytes and reads what comes until the server closes; nothing where it closed without an answer.
 pub async fn exchange(server: &Server, bytes: impl Into<Vec<u8>>) -> Option<Answer> {
     let (mut reader, mut writer) = connect(server).await.into_split();
-    let bytes = bytes.into();
+    let bytes: Vec<u8> = bytes.into();
+    // What ends a head is within the first 64 kB, or there is no answer to note.
+    let head = bytes[..bytes.len().min(64 * 1024)].to_vec();
     // Beside the reading: a server that has heard enough answers before the last byte is sent.
     let sending = tokio::spawn(async move {
         let _cut_short = writer.write_all(&bytes).await;
@@ -37,7 +39,9 @@ pub async fn exchange(server: &Server, bytes: impl Into<Vec<u8>>) -> Option<Answ
     // A reset after the answer loses nothing of it.
     let _reset = reader.read_to_end(&mut received).await;
     sending.await.expect("the sender ends");
-    parse(&received)
+    let answer = parse(&received)?;
+    ledger::note_raw(&server.url, &head, &answer);
+    Some(answer)
 }
 
 /// Reads an answer, if all of it is there.
@@ -62,5 +66,6 @@ pub fn parse(received: &[u8]) -> Option<Answer> {
     let body = String::from_utf8(body.to_vec()).expect("answers are UTF-8");
     let answer = Answer { status, headers, body };
     answer.tells_nothing_of_the_inside();
+    oracle::silent();
     Some(answer)
 }

@@ -77,7 +77,7 @@ impl Server {
         let clock = TestClock::default();
         let url = format!("http://{}", public.local());
         let allow = options.egress_allow.iter().map(|block| block.parse().expect("a CIDR block")).collect();
-        ledger::served(&url, &cluster.urls.audit_read);
+        ledger::served(&url, &format!("http://{}", operator.local()), &cluster.urls.audit_read);
         let app = app::start(Parts {
             urls: cluster.urls.clone(),
             master_key: cluster.master_key.clone(),
@@ -89,6 +89,7 @@ impl Server {
         })
         .await
         .expect("the application starts");
+        app::observe_listeners(&app, &[&public, &operator]);
         let (stopper, stop) = stop_signal();
         let operator_token = "operator-token-of-the-tests".to_owned();
         let operator_url = format!("http://{}", operator.local());

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use vitals_access::{clock::Clock as _, keys::SigningKey, tenant::TenantName};
 use vitals_store::control::{keys, tenants};
 
-use crate::{Answer, Server, server};
+use crate::{Answer, Server, oracle, server};
 
 /// A tenant that one test has for itself.
 pub struct Tenant {
@@ -20,6 +20,7 @@ pub struct Tenant {
     pub name: TenantName,
     /// Its own signing key.
     pub key: SigningKey,
+    _watch: oracle::Watch,
 }
 
 /// The HTTP client of all tests: no redirects, no proxies.
@@ -62,7 +63,12 @@ impl Tenant {
         };
         tenants::create(&mut admin, &server.cluster.master_key, &new, server.clock.now()).await.expect("a tenant");
         let key = keys::signing_for(&mut admin, &server.cluster.master_key, name).await.expect("its key");
-        Self { server, name: name.clone(), key }
+        Self::of(server, name.clone(), key)
+    }
+
+    /// A tenant that is there already.
+    pub fn of(server: &'static Server, name: TenantName, key: SigningKey) -> Self {
+        Self { server, name, key, _watch: oracle::Watch }
     }
 
     /// Its FHIR base URL.

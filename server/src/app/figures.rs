@@ -6,8 +6,9 @@ use std::sync::{Arc, Weak, atomic::Ordering::Relaxed};
 use vitals_store::migrate::SchemaVersions;
 
 use crate::{
+    listen::Ended,
     state::App,
-    telemetry::metrics::{AuditFigures, CacheFigures, MigrationFigures, PoolFigures},
+    telemetry::metrics::{AuditFigures, CacheFigures, ConnectionFigures, MigrationFigures, PoolFigures},
 };
 
 /// Puts the figures of a server on its metrics page.
@@ -17,6 +18,21 @@ pub(super) fn observe(app: &Arc<App>) {
     app.metrics.observe_token_cache(read(app, |app| Some(tokens(app))));
     app.metrics.observe_migrations(read(app, migrations));
     app.metrics.observe_audit(read(app, |app| Some(audit(app))));
+}
+
+/// Puts the connections of the listeners on it.
+pub(super) fn observe_listeners(app: &App, listeners: Vec<Arc<Ended>>) {
+    app.metrics.observe_connections(move || {
+        let mut sum = ConnectionFigures::default();
+        for one in listeners.iter().map(|ended| ended.figures()) {
+            sum.malformed += one.malformed;
+            sum.head_too_large += one.head_too_large;
+            sum.head_too_slow += one.head_too_slow;
+            sum.stalled += one.stalled;
+            sum.broken += one.broken;
+        }
+        Some(sum)
+    });
 }
 
 fn read<F>(app: &Arc<App>, figures: fn(&App) -> Option<F>) -> impl Fn() -> Option<F> + Send + Sync + 'static

@@ -81,6 +81,7 @@ async fn serve_on(
         egress: Egress::new(settings.egress_allow.clone(), vec![public.local(), operator.local()]),
     })
     .await?;
+    app::observe_listeners(&app, &[&public, &operator]);
 
     let (stopper, stop) = stop_signal();
     let token = admin::operator_token(&settings.data_dir, settings.operator_token_file.as_deref())?;

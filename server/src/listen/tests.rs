@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use super::{
-    ListenError, Listener, Stopper, stop_signal,
+    Ended, ListenError, Listener, Stopper, stop_signal,
     watch::{Limits, Overdue, State},
 };
 
@@ -32,14 +32,15 @@ struct Running {
     address: std::net::SocketAddr,
     stopper: Stopper,
     task: JoinHandle<()>,
+    ended: Arc<Ended>,
 }
 
 async fn start(endpoint: Arc<dyn DynEndpoint<Output = poem::Response>>) -> Running {
     let mut listener = Listener::bind("127.0.0.1:0".parse().unwrap(), "--listen").await.unwrap();
     listener.limits = SHORT;
-    let address = listener.local();
+    let (address, ended) = (listener.local(), listener.ended());
     let (stopper, stop) = stop_signal();
-    Running { address, stopper, task: tokio::spawn(listener.serve(endpoint, stop)) }
+    Running { address, stopper, task: tokio::spawn(listener.serve(endpoint, stop)), ended }
 }
 
 fn hello() -> Arc<dyn DynEndpoint<Output = poem::Response>> {
@@ -116,17 +117,19 @@ async fn requests_are_answered_without_naming_the_server() {
 #[tokio::test]
 async fn requests_that_two_readers_could_read_differently_end_the_connection() {
     let running = start(hello()).await;
+    let long = format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(70_000));
     let cases = [
         ("GET http://elsewhere/ HTTP/1.1\r\nHost: a\r\n\r\n", "400"),
         ("GET / HTTP/1.1\r\n\r\n", "400"),
         ("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "400"),
-        ("CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n", "405"),
+        ("CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n", "400"),
         ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxy", "400"),
         ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n", "400"),
         ("POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "400"),
         ("GET / HTTP/1.1\r\nHost: a\r\n folded\r\n\r\n", "400"),
         ("GET / HTTP/1.1\r\nHost : a\r\n\r\n", "400"),
         ("nonsense\r\n\r\n", "400"),
+        (long.as_str(), "431"),
     ];
     for (request, status) in cases {
         let answer = exchange(running.address, request).await;
@@ -136,6 +139,18 @@ async fn requests_that_two_readers_could_read_differently_end_the_connection() {
         );
         assert_eq!(answer.matches("HTTP/1.").count(), 1, "{request}{answer}");
     }
+    // The first four are requests, which somebody could note; the others are only counted.
+    let counted = || {
+        let figures = running.ended.figures();
+        (figures.malformed, figures.head_too_large)
+    };
+    let all = async {
+        while counted() != (6, 1) {
+            tokio::task::yield_now().await;
+        }
+    };
+    let all = tokio::time::timeout(Duration::from_secs(20), all).await;
+    assert!(all.is_ok(), "{:?}", running.ended.figures());
 }
 
 #[tokio::test]

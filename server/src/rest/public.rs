@@ -28,6 +28,7 @@ use super::{
 use crate::{
     failure::{Failure, Kind},
     interaction::{Exchange, Note},
+    listen::Malformed,
     state::App,
 };
 
@@ -63,16 +64,55 @@ pub async fn answer(app: Arc<App>, incoming: Incoming) -> Labelled {
 
 /// Nothing is here; who shows a credential all the same leaves a record.
 async fn nothing(app: &App, incoming: &Incoming) -> Response {
-    if incoming.headers.contains_key(header::AUTHORIZATION) {
-        let name = incoming.path.strip_prefix("/t/").and_then(|rest| rest.split('/').next()?.parse().ok());
-        let mut record = trail::begin(app, incoming, &name.map_or(FhirBase::Global, FhirBase::Tenant));
-        let failure = Failure::no_such_address();
-        trail::ended(&mut record, Err(&failure));
-        if let Err(failure) = trail::leave(app, record, None).await {
-            return respond::failure(&failure, Format::Json);
+    let name = incoming.path.strip_prefix("/t/").and_then(|rest| rest.split('/').next()?.parse().ok());
+    let base = name.map_or(FhirBase::Global, FhirBase::Tenant);
+    refused(app, incoming, &base, Failure::no_such_address()).await
+}
+
+/// Refuses a request that is not for an origin server. It leaves a record where it would have left one otherwise.
+pub async fn malformed(app: &App, incoming: &Incoming, malformed: Malformed) -> Labelled {
+    let failure = match malformed {
+        Malformed::Tunnel => Failure::new(
+            Kind::NotOffered("GET, HEAD, POST, PUT, DELETE"),
+            IssueCode::NotSupported,
+            "not a proxy",
+            "This is not a proxy.",
+        ),
+        Malformed::WholeUrl => Failure::new(
+            Kind::Malformed,
+            IssueCode::Invalid,
+            "whole URL in the request line",
+            "The request line must hold a path, not a whole URL.",
+        ),
+        Malformed::Host => {
+            Failure::new(Kind::Malformed, IssueCode::Invalid, "not one host", "There must be one Host header.")
         }
+    };
+    let base = trail::base_of(&incoming.path);
+    let private = match router::address(&incoming.path) {
+        Address::Fhir(_, asked) => !matches!(asked, Fhir::Metadata | Fhir::SmartConfiguration),
+        Address::Token(_) => true,
+        _ => false,
+    };
+    let response =
+        if private { noted(app, incoming, &base, failure).await } else { refused(app, incoming, &base, failure).await };
+    Labelled { response, route: None, interaction: None }
+}
+
+/// A refusal before anybody asks who the caller is; who shows a credential leaves a record.
+pub(super) async fn refused(app: &App, incoming: &Incoming, base: &FhirBase, failure: Failure) -> Response {
+    if incoming.headers.contains_key(header::AUTHORIZATION) {
+        return noted(app, incoming, base, failure).await;
     }
-    nowhere()
+    respond::failure(&failure, Format::Json)
+}
+
+/// A refusal that leaves a record.
+async fn noted(app: &App, incoming: &Incoming, base: &FhirBase, failure: Failure) -> Response {
+    let mut record = trail::begin(app, incoming, base);
+    trail::ended(&mut record, Err(&failure));
+    let left = trail::leave(app, record, None).await;
+    respond::failure(&left.err().unwrap_or(failure), Format::Json)
 }
 
 fn nowhere() -> Response {

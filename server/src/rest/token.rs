@@ -14,7 +14,7 @@ use crate::state::App;
 /// Answers a request for a token.
 pub async fn answer(app: &App, incoming: &Incoming, name: TenantName) -> Response {
     if let Err(failure) = public::known(app, &name).await {
-        return respond::failure(&failure, Format::Json);
+        return public::refused(app, incoming, &FhirBase::Tenant(name), failure).await;
     }
     let mut record = trail::begin(app, incoming, &FhirBase::Tenant(name));
     "token".clone_into(&mut record.action);

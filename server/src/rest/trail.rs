@@ -31,14 +31,18 @@ pub fn begin(app: &App, incoming: &Incoming, base: &FhirBase) -> AuditRecord {
 
 /// Leaves the record of a request that ended in a panic: nobody knows how far it came.
 pub async fn panicked(app: &App, request_id: &str, address: Option<IpAddr>, path: &str) -> Result<(), Failure> {
-    let base = match router::address(path) {
+    let mut record = of(app, request_id, address, &base_of(path));
+    record.unknown(respond::status(Kind::Internal).as_u16(), "panic");
+    leave(app, record, None).await
+}
+
+/// The base that a request was about, as far as its path says.
+pub fn base_of(path: &str) -> FhirBase {
+    match router::address(path) {
         Address::Fhir(base, _) => base,
         Address::Jwks(name) | Address::Token(name) => FhirBase::Tenant(name),
         _ => FhirBase::Global,
-    };
-    let mut record = of(app, request_id, address, &base);
-    record.unknown(respond::status(Kind::Internal).as_u16(), "panic");
-    leave(app, record, None).await
+    }
 }
 
 fn of(app: &App, request_id: &str, address: Option<IpAddr>, base: &FhirBase) -> AuditRecord {

@@ -5,6 +5,7 @@ use vitals_tests::{
     Answer, Tenant,
     forge::{header, hmac, message},
     issuer::{inline, issuer, register, unique_url},
+    ledger,
     tenant::client,
 };
 
@@ -249,6 +250,7 @@ async fn j27_an_issuer_speaks_for_the_tenants_it_is_registered_for() {
         let elsewhere = client().get(format!("{}/Patient", other.base())).bearer_auth(&token);
         Answer::of(elsewhere).await.expect_outcome(403, "forbidden");
     }
+    ledger::each_left_one_record().await;
 }
 
 #[tokio::test]

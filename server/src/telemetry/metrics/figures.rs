@@ -87,6 +87,21 @@ pub struct AuditFigures {
     pub recovered: u64,
 }
 
+/// Connections that did not end well.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ConnectionFigures {
+    /// Closed because a head was no HTTP.
+    pub malformed: u64,
+    /// Closed because a head was too large.
+    pub head_too_large: u64,
+    /// Closed because a head did not come in time.
+    pub head_too_slow: u64,
+    /// Closed because the other side did not take the answer.
+    pub stalled: u64,
+    /// Broken off by the other side, or against the protocol.
+    pub broken: u64,
+}
+
 /// What a metric is, besides its figure.
 struct About {
     name: &'static str,
@@ -169,6 +184,24 @@ impl Metrics {
             description: "Tokens shown, by whether they were in the cache.",
         };
         self.counter(&about, &read, |f| vec![(Some(("result", "hit")), f.hits), (Some(("result", "miss")), f.misses)]);
+    }
+
+    /// Shows the connections that did not end well.
+    pub fn observe_connections(&self, read: impl Fn() -> Option<ConnectionFigures> + Send + Sync + 'static) {
+        let about = About {
+            name: "vitals.connection.failures",
+            unit: "{connection}",
+            description: "Connections that did not end well, by why.",
+        };
+        self.counter(&about, &Arc::new(read), |f| {
+            vec![
+                (Some(("reason", "malformed")), f.malformed),
+                (Some(("reason", "head too large")), f.head_too_large),
+                (Some(("reason", "head too slow")), f.head_too_slow),
+                (Some(("reason", "stalled")), f.stalled),
+                (Some(("reason", "broken")), f.broken),
+            ]
+        });
     }
 
     /// Shows how many tenants stand at which version.

@@ -1,6 +1,9 @@
 //! The names and labels that operators' dashboards rely on.
 
-use super::{Answered, AuditFigures, CacheFigures, KeyFigures, Metrics, MigrationFigures, PoolFigures, method_label};
+use super::{
+    Answered, AuditFigures, CacheFigures, ConnectionFigures, KeyFigures, Metrics, MigrationFigures, PoolFigures,
+    method_label,
+};
 
 #[test]
 fn request_histogram_has_the_names_of_the_conventions() {
@@ -35,6 +38,7 @@ fn observed_figures_are_read_when_the_page_is_asked_for() {
     });
     metrics.observe_keys(|| Some(KeyFigures { issuers: 2, failed: 1, oldest_seconds: 40, ..KeyFigures::default() }));
     metrics.observe_token_cache(|| Some(CacheFigures { entries: 5, hits: 40, misses: 6 }));
+    metrics.observe_connections(|| Some(ConnectionFigures { malformed: 3, ..ConnectionFigures::default() }));
     metrics.observe_migrations(|| Some(MigrationFigures { current: 200, ..MigrationFigures::default() }));
     metrics.observe_audit(|| Some(AuditFigures { written: 8, recovered: 1, ..AuditFigures::default() }));
 
@@ -51,6 +55,7 @@ fn observed_figures_are_read_when_the_page_is_asked_for() {
         "vitals_token_cache_entries 5",
         r#"vitals_token_cache_lookups_total{result="hit"} 40"#,
         r#"vitals_token_cache_lookups_total{result="miss"} 6"#,
+        r#"vitals_connection_failures_total{reason="malformed"} 3"#,
         "db_client_connection_max 12",
         "db_client_connection_pending_requests 2",
         r#"vitals_migration_tenants{state="current"} 200"#,
