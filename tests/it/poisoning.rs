@@ -22,6 +22,7 @@ use vitals_tests::{
     Answer, Options, Server, Tenant,
     cluster::{self, Cluster},
     poll, raw, samples, sql,
+    tenant::client,
 };
 
 /// Clients that go away.
@@ -269,7 +270,7 @@ async fn whole(tenant: &Tenant, tenants: &[Tenant]) {
     let mut page = Some(format!("{}/Observation?_count=500", tenant.base()));
     let mut ids = Vec::new();
     while let Some(url) = page {
-        let answer = Answer::of(vitals_tests::tenant::client().get(&url).bearer_auth(&token)).await.expect(200);
+        let answer = Answer::of(client().get(&url).bearer_auth(&token)).await.expect(200);
         assert!(tenants.iter().all(|other| other.name == tenant.name || !answer.holds(&canary(other))));
         ids.extend(answer.ids());
         page = answer.link("next");
@@ -282,7 +283,7 @@ async fn whole(tenant: &Tenant, tenants: &[Tenant]) {
         let mut versions: Vec<i64> = Vec::new();
         let mut page = Some(format!("{}/Observation/{id}/_history?_count=500", tenant.base()));
         while let Some(url) = page {
-            let answer = Answer::of(vitals_tests::tenant::client().get(&url).bearer_auth(&token)).await.expect(200);
+            let answer = Answer::of(client().get(&url).bearer_auth(&token)).await.expect(200);
             for entry in answer.json()["entry"].as_array().expect("entries") {
                 assert_eq!(entry["resource"]["note"][0]["text"], json!(canary(tenant)));
                 let version = entry["resource"]["meta"]["versionId"].as_str().expect("a version");
@@ -400,4 +401,31 @@ async fn t18_a_statement_that_takes_too_long_leaves_the_connection_clean_for_the
     serves(&a, &b).await;
     assert_eq!(server.app.pool.figures().foreign_rows.load(Ordering::Relaxed), 0);
     poll::until("no session is left in a transaction", || async { idle_in_transaction(server).await == "0" }).await;
+}
+
+#[tokio::test]
+async fn who_waits_for_a_connection_is_on_the_metrics_page() {
+    let server = server(1).await;
+    let tenant: &'static Tenant = Box::leak(Box::new(planted(server).await));
+    let figure = async |name: &str| {
+        let page = client().get(format!("{}/metrics", server.operator_url));
+        let page = Answer::of(page).await.expect(200).body;
+        let figure = page.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok());
+        figure.expect("the figure is there")
+    };
+    assert_eq!(figure("db_client_connection_max").await, 1);
+    assert_eq!(figure("db_client_connection_pending_requests").await, 0);
+
+    // One reader holds the connection and waits for the table; the others wait for the connection.
+    let mut holder = sql::Session::open(&server.cluster.urls.app_admin().expect("an administrator"));
+    holder.run(&format!("BEGIN; LOCK TABLE {}.observation IN ACCESS EXCLUSIVE MODE", tenant.role()));
+    let mut readers = JoinSet::new();
+    for _ in 0..8 {
+        readers.spawn(async { tenant.get("Observation/o1", &tenant.all()).await });
+    }
+    poll::until("some wait", || async { figure("db_client_connection_pending_requests").await > 0 }).await;
+    assert_eq!(figure("db_client_connection_count{state=\"used\"}").await, 1);
+    holder.run("ROLLBACK");
+    readers.join_all().await;
+    assert_eq!(figure("db_client_connection_pending_requests").await, 0);
 }

@@ -410,12 +410,15 @@ async fn whatever_servers_of_this_run_say_is_heard() {
     oracle::silent();
 }
 
+/// A way to say a text.
+type Say = fn(&str);
+
 #[test]
 fn whatever_is_planted_is_known_when_it_is_heard() {
     // given ears of their own, so that nothing of this is heard by other tests
     let token = "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJhIn0.AA";
     let key = json!({ "kty": "EC", "d": "secret" }).to_string();
-    let says: [(&str, fn(&str)); 5] = [
+    let says: [(&str, Say); 5] = [
         ("a line", |text| tracing::debug!(target: "vitals_server::rest", "{text}")),
         ("a field", |text| tracing::info!(target: "vitals_store::pool", text, "a line")),
         ("an error", |text| tracing::error!(target: "vitals_access", error = %std::io::Error::other(text), "a line")),
