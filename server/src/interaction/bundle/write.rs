@@ -1,11 +1,11 @@
 //! The writing stages: deletes, creates, updates, each of all entries of a type at once.
 
 use vitals_fhir::{
-    interaction::{Create, Delete, Letter, Update},
+    interaction::{Create, Delete, Interaction, Letter, Update},
     resource::Id,
 };
 use vitals_store::{
-    rows::{Deleted, Expected, Load, Placed, Put, WriteRefused},
+    rows::{Deleted, Expected, Load, Placed, Put, Rows, WriteRefused},
     tenant::TenantTx,
 };
 
@@ -23,14 +23,7 @@ impl Run<'_> {
     pub(super) async fn delete<R: Bundled>(&mut self, tx: &mut TenantTx<'_>) -> Result<(), Stopped> {
         let targets = |target: &Target| matches!(target, Target::Gone(..));
         let entries = self.entries_at(R::TYPE, targets);
-        let mut rows = match (entries.is_empty(), tx.allow::<R, Delete>()) {
-            (true, _) => return Ok(()),
-            (false, Ok(rows)) => rows,
-            (false, Err(denied)) => {
-                self.deny(&entries, &denied.into());
-                return Ok(());
-            }
-        };
+        let Some(mut rows) = self.open::<R, Delete>(tx, &entries) else { return Ok(()) };
         for round in rounds(entries) {
             let mut removals = Vec::with_capacity(round.len());
             let mut places = Vec::with_capacity(round.len());
@@ -61,14 +54,7 @@ impl Run<'_> {
 
     pub(super) async fn create<R: Bundled>(&mut self, tx: &mut TenantTx<'_>) -> Result<(), Stopped> {
         let entries = self.entries_at(R::TYPE, |target| matches!(target, Target::New(_)));
-        let mut rows = match (entries.is_empty(), tx.allow::<R, Create>()) {
-            (true, _) => return Ok(()),
-            (false, Ok(rows)) => rows,
-            (false, Err(denied)) => {
-                self.deny(&entries, &denied.into());
-                return Ok(());
-            }
-        };
+        let Some(mut rows) = self.open::<R, Create>(tx, &entries) else { return Ok(()) };
         let outcomes: Vec<(usize, Outcome)> = {
             let loads: Vec<&Load<R>> = entries.iter().filter_map(|(place, _)| self.load::<R>(*place)).collect();
             let answers = rows.insert_many(&loads, self.now).await?;
@@ -83,14 +69,7 @@ impl Run<'_> {
 
     pub(super) async fn update<R: Bundled>(&mut self, tx: &mut TenantTx<'_>) -> Result<(), Stopped> {
         let entries = self.entries_at(R::TYPE, |target| matches!(target, Target::At(..) | Target::Vacant(_)));
-        let mut rows = match (entries.is_empty(), tx.allow::<R, Update>()) {
-            (true, _) => return Ok(()),
-            (false, Ok(rows)) => rows,
-            (false, Err(denied)) => {
-                self.deny(&entries, &denied.into());
-                return Ok(());
-            }
-        };
+        let Some(mut rows) = self.open::<R, Update>(tx, &entries) else { return Ok(()) };
         for round in rounds(entries) {
             let outcomes: Vec<(usize, Outcome)> = {
                 let put = |place: usize| {
@@ -116,6 +95,18 @@ impl Run<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The rows that the caller may do this to; none where no entry asks for it, or where it may not and each is told so.
+    fn open<'t, R: Bundled, I: Interaction>(
+        &mut self,
+        tx: &'t mut TenantTx<'_>,
+        entries: &[(usize, String)],
+    ) -> Option<Rows<'t, R, I>> {
+        if entries.is_empty() {
+            return None;
+        }
+        tx.allow::<R, I>().map_err(|denied| self.deny(entries, &denied.into())).ok()
     }
 
     /// The undecided entries of a type with such a target, and the ids they write.
