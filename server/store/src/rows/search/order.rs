@@ -5,7 +5,7 @@ use sqlx::postgres::PgRow;
 use vitals_access::predicate::Visible;
 use vitals_fhir::{
     resource::ResourceType,
-    search::{Direction, Filter, Query, Sort, SortKey, Subject},
+    search::{Column, Direction, Filter, Query, Sort, SortKey, Subject},
 };
 
 use crate::{
@@ -43,6 +43,17 @@ pub enum Mark {
 pub(super) struct Order {
     key: SortKey,
     direction: Direction,
+    by: By,
+}
+
+/// How rows come into their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    /// An index gives it.
+    Index,
+    /// They are sorted, because the search names the few that are meant. An index that gives the order would be read to
+    /// its end for them, and PostgreSQL takes it: it knows that the page is small and not how rare an identifier is.
+    Sorting,
 }
 
 impl Order {
@@ -50,11 +61,15 @@ impl Order {
     /// newest first.
     pub(super) fn of<R: Table>(query: &Query<R>, visible: &Visible) -> Self {
         let of_one_patient = || R::TYPE == ResourceType::Observation && one_patient(query, visible);
-        match query.sort {
-            Some(Sort { key, direction }) => Self { key, direction },
-            None if of_one_patient() => Self { key: SortKey::Date, direction: Direction::Descending },
-            None => Self { key: SortKey::LastUpdated, direction: Direction::Descending },
-        }
+        let (key, direction) = match query.sort {
+            Some(Sort { key, direction }) => (key, direction),
+            None if of_one_patient() => (SortKey::Date, Direction::Descending),
+            None => (SortKey::LastUpdated, Direction::Descending),
+        };
+        let names_a_few =
+            |filter: &Filter| matches!(filter, Filter::Id(_) | Filter::Token { column: Column::Identifier, .. });
+        let by = if query.filters.iter().any(names_a_few) { By::Sorting } else { By::Index };
+        Self { key, direction, by }
     }
 
     /// The expression sorted by.
@@ -68,7 +83,13 @@ impl Order {
     }
 
     pub(super) fn push(self, sql: &mut Sql) {
-        sql.push(" ORDER BY ").push(self.place()).push(match self.direction {
+        // What is added changes no value, and no index has the expression.
+        let (open, close) = match (self.by, self.key) {
+            (By::Index, _) => ("", ""),
+            (By::Sorting, SortKey::Family) => ("(", " || '')"),
+            (By::Sorting, _) => ("(", " + INTERVAL '0')"),
+        };
+        sql.push(" ORDER BY ").push(open).push(self.place()).push(close).push(match self.direction {
             Direction::Ascending => " ASC, x.id DESC",
             Direction::Descending => " DESC, x.id ASC",
         });
