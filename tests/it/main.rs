@@ -23,6 +23,7 @@ mod search_attacks;
 mod search_lists;
 mod search_parameters;
 mod search_plans;
+mod search_random;
 mod silence;
 mod starting;
 mod trail;

@@ -19,7 +19,7 @@ use tokio::{
 };
 use vitals_store::{embedded::EmbeddedOptions, pool::PoolLimits};
 use vitals_tests::{
-    Answer, Options, Server, Tenant,
+    Answer, Chance, Options, Server, Tenant,
     cluster::{self, Cluster},
     poll, raw, samples, sql,
     tenant::client,
@@ -72,20 +72,6 @@ async fn idle_in_transaction(server: &Server) -> String {
     let count = "SELECT count(*) FROM pg_stat_activity \
                  WHERE state LIKE 'idle in transaction%' AND application_name <> 'psql'";
     server.cluster.sql(count).await
-}
-
-/// A generator of numbers that look random, the same in each run.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, bound: u64) -> u64 {
-        // SplitMix64
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % bound
-    }
 }
 
 /// What was acknowledged: tenant, id and version to the text of the answer.

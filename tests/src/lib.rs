@@ -7,6 +7,7 @@
 
 pub mod answer;
 pub mod ask;
+pub mod chance;
 pub mod clock;
 pub mod cluster;
 pub mod forge;
@@ -25,6 +26,7 @@ pub mod walls;
 
 pub use answer::Answer;
 pub use ask::Ask;
+pub use chance::Chance;
 pub use clock::TestClock;
 pub use program::Program;
 pub use server::{Options, Server};
