@@ -27,7 +27,12 @@ impl<R: Resource> Body<R> {
     /// below one of them is the same as a relative one.
     pub fn parse(bytes: &[u8], bases: &[&str]) -> Result<Self, Vec<Issue>> {
         let document = json::parse(bytes).map_err(|error| vec![error.into()])?;
-        let issues = structure::check(&document, R::TYPE);
+        Self::of(&document, bases)
+    }
+
+    /// Judges a document that was parsed to see what it is.
+    pub fn of(document: &json::Document<'_>, bases: &[&str]) -> Result<Self, Vec<Issue>> {
+        let issues = structure::check(document, R::TYPE);
         if !issues.is_empty() {
             return Err(issues);
         }
