@@ -79,3 +79,16 @@ pub async fn finish(conn: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> Re
         .map(drop)
         .map_err(ControlError::database("finish a job"))
 }
+
+/// Holds an import of a tenant for as long as the connection lives, so that no two processes work on it; false if
+/// another one does. A process that was killed lets go of it as soon as the database notices.
+pub async fn hold(conn: &mut PgConnection, tenant: &Tenant, import: Uuid) -> Result<bool, ControlError> {
+    // The last 32 bits of a UUID v7 are chance.
+    let [.., a, b, c, d] = import.into_bytes();
+    sqlx::query_scalar("SELECT pg_catalog.pg_try_advisory_lock($1, $2)")
+        .bind(tenant.number)
+        .bind(i32::from_be_bytes([a, b, c, d]))
+        .fetch_one(conn)
+        .await
+        .map_err(ControlError::database("see whether somebody works on the import"))
+}
