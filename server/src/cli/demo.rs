@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 use tokio::task::JoinSet;
 use vitals_access::tenant::{Tenant, TenantName};
-use vitals_fhir::outcome::Issue;
+use vitals_fhir::{json, outcome::Issue};
 use vitals_store::control::{
     self,
     jobs::{self, NewJob},
@@ -16,7 +16,7 @@ use super::{CommandError, Connection, Exit, Opened, serve};
 use crate::{
     config::Settings,
     failure::Failure,
-    job::load::{Batch, Loader},
+    job::load::{self, Batch, Loader},
     state::App,
 };
 
@@ -108,7 +108,8 @@ fn stopped(failure: &Failure) -> CommandError {
 fn batch(loader: &Loader, bodies: impl Iterator<Item = impl AsRef<str>>) -> Result<Batch, CommandError> {
     let mut batch = Batch::default();
     for body in bodies {
-        batch.push(loader.parse(body.as_ref().as_bytes()).map_err(invalid)?);
+        let document = json::parse(body.as_ref().as_bytes()).map_err(|error| invalid(vec![error.into()]))?;
+        batch.push(load::judge(&document, &loader.bases, || uuid::Uuid::now_v7().to_string()).map_err(invalid)?);
     }
     Ok(batch)
 }

@@ -271,7 +271,7 @@ async fn judge_all(
         let task = spawn_blocking(move || {
             let source = files.get(file);
             let namer = source.namer(&loader.access.tenant().role);
-            let judge = Judge { loader: &loader, name: &source.name, file: as_number(file), namer };
+            let judge = Judge { bases: &loader.bases, name: &source.name, file: as_number(file), namer };
             Ready { batches: judge.chunk(&chunk), end, memory: Arc::new(memory) }
         });
         if judging.send(task).await.is_err() {

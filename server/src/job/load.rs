@@ -103,36 +103,35 @@ fn put<R: Resource>(load: Load<R>, rounds: &mut Vec<Vec<Load<R>>>, seen: &mut Ha
     *round += 1;
 }
 
+/// Judges a document as a resource, as the body of a request is judged; what has no id gets this one. `bases` are the
+/// tenant's own base URLs.
+pub fn judge(document: &Document<'_>, bases: &[String], id: impl FnOnce() -> String) -> Result<Parsed, Vec<Issue>> {
+    let name = document.root().get("resourceType").and_then(json::Value::string);
+    match name.as_deref().and_then(ResourceType::named) {
+        Some(ResourceType::Patient) => Ok(Parsed::Patient(body(document, bases, id)?)),
+        Some(ResourceType::Observation) => Ok(Parsed::Observation(body(document, bases, id)?)),
+        None => Err(vec![
+            Issue::error(IssueCode::NotSupported, "Patient and Observation can be loaded, no other resource type.")
+                .at("resourceType"),
+        ]),
+    }
+}
+
+fn body<R: Resource>(
+    document: &Document<'_>,
+    bases: &[String],
+    id: impl FnOnce() -> String,
+) -> Result<Load<R>, Vec<Issue>> {
+    let bases: Vec<&str> = bases.iter().map(String::as_str).collect();
+    let body = Body::<R>::of(document, &bases)?;
+    let id = match body.id() {
+        Some(id) => id.clone(),
+        None => id().parse().unwrap_or_else(|_| Id::generate()),
+    };
+    Ok(Load { id, body })
+}
+
 impl Loader {
-    /// Reads one resource; what has no id gets a new one.
-    pub fn parse(&self, text: &[u8]) -> Result<Parsed, Vec<Issue>> {
-        let document = json::parse(text).map_err(|error| vec![Issue::from(error)])?;
-        self.judge(&document, || uuid::Uuid::now_v7().to_string())
-    }
-
-    /// Judges a document as a resource; what has no id gets this one.
-    pub fn judge(&self, document: &Document<'_>, id: impl FnOnce() -> String) -> Result<Parsed, Vec<Issue>> {
-        let name = document.root().get("resourceType").and_then(json::Value::string);
-        match name.as_deref().and_then(ResourceType::named) {
-            Some(ResourceType::Patient) => Ok(Parsed::Patient(self.body(document, id)?)),
-            Some(ResourceType::Observation) => Ok(Parsed::Observation(self.body(document, id)?)),
-            None => Err(vec![
-                Issue::error(IssueCode::NotSupported, "Patient and Observation can be loaded, no other resource type.")
-                    .at("resourceType"),
-            ]),
-        }
-    }
-
-    fn body<R: Resource>(&self, document: &Document<'_>, id: impl FnOnce() -> String) -> Result<Load<R>, Vec<Issue>> {
-        let bases: Vec<&str> = self.bases.iter().map(String::as_str).collect();
-        let body = Body::<R>::of(document, &bases)?;
-        let id = match body.id() {
-            Some(id) => id.clone(),
-            None => id().parse().unwrap_or_else(|_| Id::generate()),
-        };
-        Ok(Load { id, body })
-    }
-
     /// Writes a batch, with the mark of how far an import has come. What was marked before is not written again.
     pub async fn write(&self, batch: &Batch, mark: Option<&Mark<'_>>) -> Result<(), Failure> {
         let away = |_| Failure::unavailable("audit store away");

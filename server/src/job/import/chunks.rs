@@ -122,7 +122,7 @@ impl Chunks {
         }
     }
 
-    fn of(inner: impl Read + 'static) -> io::Result<Self> {
+    pub(super) fn of(inner: impl Read + 'static) -> io::Result<Self> {
         let taken = Arc::new(AtomicU64::new(0));
         let mut reader = BufReader::with_capacity(AT_ONCE, Counting { inner, taken: Arc::clone(&taken) });
         let mut head = Vec::with_capacity(GZIP.len());
@@ -165,17 +165,21 @@ impl Chunks {
             chunk.lines.push(first);
             return Ok(());
         }
-        let second = self.line(&mut chunk.text, MOST_OF_LINE)?;
+        chunk.text.push(b'\n');
+        let second = self.line(&mut chunk.text, MOST_OF_DOCUMENT)?;
         let is_line = |line: &Line| match &line.what {
             What::Text(range) => begins_resource(&chunk.text[range.clone()]),
             _ => true,
+        };
+        let bounded = |line: Line| match &line.what {
+            What::Text(range) if range.len() > MOST_OF_LINE => Line { what: What::TooLong(MOST_OF_LINE), ..line },
+            _ => line,
         };
         match second {
             // One line, however long.
             None => chunk.lines.push(first),
             Some(second) if !opens || is_line(&second) => {
-                let first = if long { Line { what: What::TooLong(MOST_OF_LINE), ..first } } else { first };
-                chunk.lines.extend([first, second]);
+                chunk.lines.extend([bounded(first), bounded(second)]);
             }
             Some(_) => {
                 let document = self.rest(&mut chunk.text, start)?;
@@ -188,6 +192,7 @@ impl Chunks {
     /// Reads to the end of a document that began at this place of the text.
     fn rest(&mut self, text: &mut Vec<u8>, start: usize) -> io::Result<What> {
         self.ended = true;
+        text.push(b'\n');
         let most = MOST_OF_DOCUMENT + 1 - (text.len() - start).min(MOST_OF_DOCUMENT);
         match self.reader.by_ref().take(most as u64).read_to_end(text) {
             Ok(_) if text.len() - start > MOST_OF_DOCUMENT => {
@@ -207,12 +212,12 @@ impl Chunks {
     fn line(&mut self, text: &mut Vec<u8>, most: usize) -> io::Result<Option<Line>> {
         let start = text.len();
         while !self.ended {
+            text.truncate(start);
             if self.breaks_off {
                 self.ended = true;
                 self.lines += 1;
                 return Ok(Some(Line { number: self.lines, what: What::BreaksOff }));
             }
-            text.truncate(start);
             match self.reader.by_ref().take(most as u64 + 1).read_until(b'\n', text) {
                 Ok(0) => self.ended = true,
                 Ok(length) => {

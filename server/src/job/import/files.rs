@@ -164,10 +164,19 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+
+    /// Names as those of some file of a tenant.
+    pub fn namer(tenant: &TenantRole) -> Namer {
+        source("/a", "1 2").namer(tenant)
+    }
+
+    fn source(whole: &str, stamp: &str) -> Source {
+        Source { name: "x".to_owned(), path: None, size: None, whole: whole.into(), stamp: stamp.to_owned() }
+    }
 
     #[test]
     fn ids_are_uuids_that_follow_the_places_in_a_file_and_no_two_are_the_same() {
@@ -190,13 +199,6 @@ mod tests {
     #[test]
     fn a_file_has_its_names_from_tenant_path_size_and_time() {
         let (one, other) = (TenantRole::generate(), TenantRole::generate());
-        let source = |whole: &str, stamp: &str| Source {
-            name: "x".to_owned(),
-            path: None,
-            size: None,
-            whole: whole.into(),
-            stamp: stamp.to_owned(),
-        };
         let names = [
             source("/a", "1 2").namer(&one),
             source("/b", "1 2").namer(&one),

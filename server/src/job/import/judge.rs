@@ -14,7 +14,7 @@ use super::{
     chunks::{Chunk, Content, Line},
     files::Namer,
 };
-use crate::job::load::{Batch, Loader, Parsed};
+use crate::job::load::{self, Batch, Parsed};
 
 /// Resources in one transaction, with one audit record.
 const PART: usize = 1_000;
@@ -35,11 +35,11 @@ pub struct Judged {
 }
 
 /// Judges what stands in the lines of one file.
-pub struct Judge<'l> {
-    /// Judges each resource.
-    pub loader: &'l Loader,
+pub struct Judge<'j> {
+    /// The tenant's own base URLs.
+    pub bases: &'j [String],
     /// How the file is called.
-    pub name: &'l str,
+    pub name: &'j str,
     /// Its number.
     pub file: i32,
     /// Names what has no id.
@@ -79,11 +79,11 @@ impl Judge<'_> {
         if document.root().get("resourceType").and_then(Value::string).as_deref() == Some("Bundle") {
             return self.bundle(line, &document, parts);
         }
-        parts.take(line, None, self.loader.judge(&document, || self.namer.id(line.number, None)));
+        parts.take(line, None, load::judge(&document, self.bases, || self.namer.id(line.number, None)));
     }
 
     fn bundle(&self, line: &Line, document: &Document<'_>, parts: &mut Parts<'_>) {
-        let bases: Vec<&str> = self.loader.bases.iter().map(String::as_str).collect();
+        let bases: Vec<&str> = self.bases.iter().map(String::as_str).collect();
         let contents = match Contents::of(document, &bases) {
             Ok(contents) => contents,
             Err(issues) => return parts.refuse(line, None, &issues),
@@ -115,7 +115,7 @@ impl Judge<'_> {
             }
             let judged = json::parse(text.as_bytes())
                 .map_err(|error| vec![Issue::from(error)])
-                .and_then(|document| self.loader.judge(&document, || self.namer.id(line.number, Some(place))));
+                .and_then(|document| load::judge(&document, self.bases, || self.namer.id(line.number, Some(place))));
             parts.take(line, Some(place), judged);
         }
     }
