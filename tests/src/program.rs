@@ -202,14 +202,16 @@ pub struct Shared {
     pub program: Program,
     /// The server.
     pub server: Serving,
+    /// Its databases.
+    pub urls: Urls,
 }
 
 /// The served installation of this run. On an outside PostgreSQL: there a command takes a third of the time.
 pub async fn shared() -> &'static Shared {
     static SHARED: OnceCell<Shared> = OnceCell::const_new();
     let start = async || {
-        let program = Outside::fresh().await.program;
-        Shared { server: program.serve().await, program }
+        let Outside { program, urls, .. } = Outside::fresh().await;
+        Shared { server: program.serve().await, program, urls }
     };
     SHARED.get_or_init(start).await
 }

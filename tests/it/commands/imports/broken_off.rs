@@ -1,17 +1,21 @@
 //! Imports that are broken off, in whatever way, and go on (FAULTS.md E03): each line once, and progress true.
 
-use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 use vitals_tests::{
-    Chance, poll,
-    program::{Outside, Process},
+    Chance, Program,
+    program::{self, Process, Ran, Shared},
     samples,
     sql::Session,
     test_data,
 };
 
-use super::{bundle, errors, ndjson_of, packed, told};
+use super::{bundle, errors, ndjson_of, packed, tenant, told};
 use crate::commands::members;
 
 /// How often the process is killed at most.
@@ -21,20 +25,37 @@ const LINES: [usize; 2] = [9_000, 5_000];
 /// How long the end of an import may take on a busy machine.
 const ENDS_WITHIN: Duration = Duration::from_mins(1);
 
-/// An installation with one tenant, and a look behind it.
+/// A tenant, and a look behind it.
 struct Place {
-    outside: Outside,
+    program: &'static Program,
+    tenant: String,
     role: String,
     session: Session,
 }
 
 impl Place {
     async fn new() -> Self {
-        let outside = Outside::fresh().await;
-        outside.program.run(&["tenant", "create", "mercy"]).await.expect(0);
-        let role = outside.sql("SELECT role FROM control.tenant WHERE name = 'mercy'").await;
-        let session = Session::open(&outside.urls.app_admin().expect("admin"));
-        Self { outside, role, session }
+        let Shared { program, urls, .. } = program::shared().await;
+        let tenant = tenant(program, "broken-off").await;
+        let mut session = Session::open(&urls.app_admin().expect("admin"));
+        let role = session.run(&format!("SELECT role FROM control.tenant WHERE name = '{tenant}'"));
+        Self { program, tenant, role, session }
+    }
+
+    fn file(&self, name: &str, text: impl AsRef<[u8]>) -> String {
+        self.program.file(&format!("{}-{name}", self.tenant), text)
+    }
+
+    fn line<'l>(&'l self, files: &'l [String], more: &[&'l str]) -> Vec<&'l str> {
+        let mut line = vec!["--json", "import", "--tenant", &self.tenant];
+        line.extend(more);
+        line.extend(files.iter().map(String::as_str));
+        line
+    }
+
+    /// Runs an import to its end.
+    async fn run(&self, files: &[String], more: &[&str]) -> Ran {
+        self.program.start(&self.line(files, more)).await.end(ENDS_WITHIN).await
     }
 
     fn sql(&mut self, statement: &str) -> String {
@@ -52,7 +73,7 @@ impl Place {
 
     /// Starts an import and waits until so many batches are done; none if it ends before.
     async fn started(&mut self, files: &[String], batches: usize) -> Option<Process> {
-        let mut process = self.outside.program.start(&line(files, &[])).await;
+        let mut process = self.program.start(&self.line(files, &[])).await;
         while process.is_running() {
             if self.batches() >= batches {
                 return Some(process);
@@ -62,25 +83,18 @@ impl Place {
         None
     }
 
-    /// Waits until what the killed ones left in the outbox is in the trail, and looks whether all of it holds.
-    async fn audited(&self) -> Vec<Value> {
-        let server = self.outside.program.serve().await;
-        let left = format!("SELECT count(*) FROM {}.audit_outbox", self.role);
-        poll::until("the outbox is empty", async || self.outside.sql(&left).await == "0").await;
-        server.stop().await.expect(0);
-        self.outside.program.run(&["audit", "verify"]).await.expect(0);
-        let tail =
-            self.outside.program.run(&["audit", "tail", "--tenant", "mercy", "--lines", "10000", "--json"]).await;
-        let records: Vec<Value> = tail.expect(0).json().as_array().expect("an array").clone();
+    /// Waits until the server has moved on what the killed ones left in the outbox, and looks whether the trail holds.
+    async fn audited(&mut self) -> Vec<Value> {
+        let began = Instant::now();
+        while self.number("SELECT count(*) FROM audit_outbox") > 0 {
+            assert!(began.elapsed() < ENDS_WITHIN, "the outbox is not empty");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.program.run(&["audit", "verify"]).await.expect(0);
+        let tail = ["audit", "tail", "--tenant", &self.tenant, "--lines", "10000", "--json"];
+        let records: Vec<Value> = self.program.run(&tail).await.expect(0).json().as_array().expect("an array").clone();
         records.into_iter().filter(|record| record["origin"] == "job").collect()
     }
-}
-
-fn line<'l>(files: &'l [String], more: &[&'l str]) -> Vec<&'l str> {
-    let mut line = vec!["--json", "import", "--tenant", "mercy"];
-    line.extend(more);
-    line.extend(files.iter().map(String::as_str));
-    line
 }
 
 /// The text of one file: every second Observation has no id, one id comes again and again, some lines are broken, and some
@@ -126,10 +140,7 @@ async fn killed_at_any_moment_it_loads_each_line_once_and_tells_each_error_once(
     let mut place = Place::new().await;
     let ((first, mut refused), (second, more)) = (text(0), text(1));
     refused.extend(more);
-    let files = [
-        place.outside.program.file("first.ndjson", &first),
-        place.outside.program.file("second.ndjson.gz", packed(&second)),
-    ];
+    let files = [place.file("first.ndjson", &first), place.file("second.ndjson.gz", packed(&second))];
     let all = LINES.iter().sum::<usize>();
     let bundles = refused.iter().filter(|told| told.contains("entry")).count();
     let again: usize = LINES.iter().map(|lines| (lines + 450 - 14) / 450).sum();
@@ -150,7 +161,7 @@ async fn killed_at_any_moment_it_loads_each_line_once_and_tells_each_error_once(
         assert!(after >= before, "{before} batches were done, and then {after}");
         before = after;
     }
-    let ran = place.outside.program.start(&line(&files, &[])).await.end(ENDS_WITHIN).await.expect(1);
+    let ran = place.run(&files, &[]).await.expect(1);
 
     assert!(kills >= 4 && before > 0, "killed {kills} times, {before} batches done");
     assert!(ran.stderr.contains("goes on with the import of these files"), "{}", ran.stderr);
@@ -172,7 +183,8 @@ async fn killed_at_any_moment_it_loads_each_line_once_and_tells_each_error_once(
     assert_eq!(place.number("SELECT count(*) FROM observation_history"), again - 1);
     // Nothing is left of how far it was, and each write is in the trail once.
     assert_eq!(place.number("SELECT count(*) FROM import"), 0);
-    assert_eq!(place.outside.sql("SELECT count(*) FROM control.job WHERE finished IS NULL").await, "0");
+    let jobs = format!("SELECT count(*) FROM control.job WHERE finished IS NULL AND tenant = '{}'", place.role);
+    assert_eq!(place.number(&jobs), 0);
     let mut written: BTreeMap<String, usize> = BTreeMap::new();
     for record in place.audited().await {
         for entry in record["entries"].as_array().expect("entries") {
@@ -195,7 +207,7 @@ async fn real_data_killed_in_the_middle_goes_on_and_is_loaded_once() {
     let mut process = place.started(&files, 1).await.expect("it goes on behind its first batch");
     process.kill();
     let (between, batches) = (place.number("SELECT count(*) FROM observation"), place.batches());
-    let ran = place.outside.program.run(&line(&files, &[])).await.expect(0);
+    let ran = place.run(&files, &[]).await.expect(0);
 
     let report = ran.json();
     assert!(batches > 0, "{batches}");
@@ -206,7 +218,7 @@ async fn real_data_killed_in_the_middle_goes_on_and_is_loaded_once() {
     let stand = place.number(ids);
     assert!(between < stand && stand <= lines, "{between}, then {stand} of {lines}");
     // It has ended: the same command loads the same again, and nothing doubles.
-    let again = place.outside.program.run(&line(&files, &[])).await.expect(0);
+    let again = place.run(&files, &[]).await.expect(0);
     assert_eq!(again.json(), report);
     assert!(!again.stderr.contains("goes on with"), "{}", again.stderr);
     assert_eq!(place.number(ids), stand);
@@ -216,7 +228,7 @@ async fn real_data_killed_in_the_middle_goes_on_and_is_loaded_once() {
 #[tokio::test]
 async fn restart_begins_anew_and_changed_files_do_too_and_neither_doubles() {
     let mut place = Place::new().await;
-    let files = [place.outside.program.file("first.ndjson", &text(1).0)];
+    let files = [place.file("first.ndjson", &text(1).0)];
     let broken_off = async |place: &mut Place| {
         let batches = place.batches() + 1;
         place.started(&files, batches).await.expect("it goes on").kill();
@@ -224,11 +236,11 @@ async fn restart_begins_anew_and_changed_files_do_too_and_neither_doubles() {
     };
 
     let first = broken_off(&mut place).await;
-    let restarted = place.outside.program.run(&line(&files, &["--restart"])).await.expect(1);
+    let restarted = place.run(&files, &["--restart"]).await.expect(1);
     let stand = place.number("SELECT count(*) FROM observation");
     broken_off_of_other(&mut place, &files, &first).await;
     std::fs::write(&files[0], text(1).0 + "\n").expect("the file can be written");
-    let changed = place.outside.program.run(&line(&files, &[])).await.expect(1);
+    let changed = place.run(&files, &[]).await.expect(1);
 
     assert!(!restarted.stderr.contains("goes on"), "{}", restarted.stderr);
     assert!(changed.stderr.contains("they have changed since: it begins anew"), "{}", changed.stderr);
@@ -251,15 +263,15 @@ async fn broken_off_of_other(place: &mut Place, files: &[String], first: &str) {
 #[tokio::test]
 async fn asked_to_stop_it_stops_behind_a_batch_and_goes_on_later_and_two_at_a_time_are_refused() {
     let mut place = Place::new().await;
-    let files = [place.outside.program.file("first.ndjson", &text(0).0)];
+    let files = [place.file("first.ndjson", &text(0).0)];
 
     let process = place.started(&files, 1).await.expect("it goes on");
     process.pause();
-    let second = place.outside.program.run(&line(&files, &[])).await;
+    let second = place.run(&files, &[]).await;
     process.terminate();
     process.go_on();
     let stopped = process.end(ENDS_WITHIN).await;
-    let ended = place.outside.program.run(&line(&files, &[])).await.expect(1);
+    let ended = place.run(&files, &[]).await.expect(1);
 
     second.expect_sentence(1, "another process is importing these files into this tenant");
     stopped.expect_sentence(1, "the same command goes on from there");
