@@ -19,7 +19,7 @@ use vitals_store::{
         self,
         jobs::{self, NewJob},
     },
-    imports::{self, Tally},
+    imports::Tally,
     migrate::SchemaVersions,
     pool::{PoolLimits, ServedVersions, TenantPool},
     urls::LOGINS,
@@ -82,12 +82,6 @@ async fn import(
     let tenant = directory.tenant(&args.tenant).cloned().ok_or_else(|| {
         CommandError::new(format!("there is no tenant {}: `vitals tenant list` shows them", args.tenant))
     })?;
-    if tenant.version < imports::SINCE {
-        return Err(CommandError::new(format!(
-            "the schema of {} is older than this program's imports: `vitals migrate up` first",
-            args.tenant
-        )));
-    }
     let mut recorder = Recorder::open(opened).await?;
     let record = recorder.of_tenant("import", &tenant);
     recorder.begin(&record).await?;

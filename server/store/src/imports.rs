@@ -15,9 +15,6 @@ use crate::{
     tenant::{LONG, WORK},
 };
 
-/// The first version of a tenant's schema that has these tables.
-pub const SINCE: i32 = 5;
-
 /// An import that has not ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Import {
