@@ -204,7 +204,9 @@ impl Import {
         let done = tx.imports().done(self.id).await?;
         tx.rollback().await?;
         let mut all = Tally::default();
-        done.into_iter().for_each(|(_, tally)| all.add(tally));
+        for (_, tally) in done {
+            all.add(tally);
+        }
         Ok(all)
     }
 

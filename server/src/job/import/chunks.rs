@@ -93,7 +93,9 @@ pub struct Chunks {
     reader: Box<dyn BufRead>,
     packed: bool,
     taken: Arc<AtomicU64>,
-    chunks: i32,
+    /// Chunks before the next one.
+    before: i32,
+    /// Lines before the next one.
     lines: u64,
     ended: bool,
     breaks_off: bool,
@@ -134,12 +136,12 @@ impl Chunks {
         } else {
             Box::new(whole)
         };
-        Ok(Self { reader, packed, taken, chunks: 0, lines: 0, ended: false, breaks_off: false })
+        Ok(Self { reader, packed, taken, before: 0, lines: 0, ended: false, breaks_off: false })
     }
 
     /// The next chunk.
     pub fn next(&mut self) -> io::Result<Option<Chunk>> {
-        let mut chunk = Chunk { number: self.chunks, lines: Vec::new(), end: 0, text: Vec::new() };
+        let mut chunk = Chunk { number: self.before, lines: Vec::new(), end: 0, text: Vec::new() };
         if self.lines == 0 {
             self.begin(&mut chunk)?;
         }
@@ -148,7 +150,7 @@ impl Chunks {
             chunk.lines.push(line);
         }
         chunk.end = self.taken.load(Ordering::Relaxed);
-        self.chunks += 1;
+        self.before += 1;
         Ok(if chunk.lines.is_empty() { None } else { Some(chunk) })
     }
 

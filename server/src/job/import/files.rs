@@ -120,8 +120,8 @@ impl Source {
     /// What names the resources of this file in a tenant.
     pub fn namer(&self, tenant: &TenantRole) -> Namer {
         let hash = hash([tenant.as_str().as_bytes(), &self.whole, self.stamp.as_bytes()]);
-        let [a, b, c, d, e, f, g, h, ..] = hash;
-        Namer(u64::from_be_bytes([a, b, c, d, e, f, g, h]))
+        let (first, _) = hash.split_at(size_of::<u64>());
+        Namer(first.iter().fold(0, |bits, byte| bits << 8 | u64::from(*byte)))
     }
 }
 

@@ -17,7 +17,7 @@ use super::{
 use crate::job::load::{self, Batch, Parsed};
 
 /// Resources in one transaction, with one audit record.
-const PART: usize = 1_000;
+const PART: u64 = 1_000;
 /// Issues of one resource that are told: whoever repairs these finds the others.
 const MOST_ISSUES: usize = 20;
 
@@ -49,7 +49,7 @@ pub struct Judge<'j> {
 impl Judge<'_> {
     /// Judges a chunk. Whoever judges it again gets the same batches.
     pub fn chunk(&self, chunk: &Chunk) -> Vec<Judged> {
-        let mut parts = Parts { judge: self, chunk: chunk.number, parts: Vec::new() };
+        let mut parts = Parts { judge: self, chunk: chunk.number, batches: Vec::new() };
         for line in &chunk.lines {
             match chunk.content(line) {
                 Content::Text(text) => self.text(line, text, &mut parts),
@@ -64,11 +64,11 @@ impl Judge<'_> {
                 }
             }
         }
-        let all = i32::try_from(parts.parts.len()).unwrap_or(i32::MAX);
-        for part in &mut parts.parts {
+        let all = i32::try_from(parts.batches.len()).unwrap_or(i32::MAX);
+        for part in &mut parts.batches {
             part.place.parts = all;
         }
-        parts.parts
+        parts.batches
     }
 
     fn text(&self, line: &Line, text: &[u8], parts: &mut Parts<'_>) {
@@ -151,23 +151,24 @@ fn against(held: &Held) -> Option<Issue> {
 struct Parts<'j> {
     judge: &'j Judge<'j>,
     chunk: i32,
-    parts: Vec<Judged>,
+    /// All but the last are full.
+    batches: Vec<Judged>,
 }
 
 impl Parts<'_> {
     /// The batch that has room for one more.
     fn room(&mut self) -> &mut Judged {
-        if self.parts.last().is_none_or(|part| part.tally.read as usize >= PART) {
-            let part = i32::try_from(self.parts.len()).unwrap_or(i32::MAX);
-            self.parts.push(Judged {
+        if self.batches.last().is_none_or(|part| part.tally.read >= PART) {
+            let part = i32::try_from(self.batches.len()).unwrap_or(i32::MAX);
+            self.batches.push(Judged {
                 place: Place { file: self.judge.file, chunk: self.chunk, part, parts: 0 },
                 batch: Batch::default(),
                 tally: Tally::default(),
                 errors: String::new(),
             });
         }
-        let last = self.parts.len() - 1;
-        &mut self.parts[last]
+        let last = self.batches.len() - 1;
+        &mut self.batches[last]
     }
 
     fn take(&mut self, line: &Line, entry: Option<usize>, judged: Result<Parsed, Vec<Issue>>) {

@@ -100,7 +100,7 @@ fn what_is_too_long_is_told_and_the_rest_read() {
         lines(format!("{only}\n{{\"c\":1}}").as_bytes()),
         [(1, "over 5".to_owned()), (2, "{\"c\":1}".to_owned())]
     );
-    for text in [long(MOST_OF_DOCUMENT + 1), long(MOST_OF_DOCUMENT).replacen("{", "{\n", 1)] {
+    for text in [long(MOST_OF_DOCUMENT + 1), long(MOST_OF_DOCUMENT).replacen('{', "{\n", 1)] {
         assert_eq!(lines(text.as_bytes()), [(1, "over 50".to_owned())]);
     }
 }

@@ -80,14 +80,14 @@ fn an_entry_that_asks_for_more_than_to_be_loaded_is_refused() {
 
 #[test]
 fn a_large_bundle_is_several_parts_and_they_are_the_same_whenever_it_is_read() {
-    let text = bundle(&vec![r#"{"resource":{"resourceType":"Patient"}}"#; 2 * PART + 1]);
+    let text = bundle(&vec![r#"{"resource":{"resourceType":"Patient"}}"#; 2 * usize::try_from(PART).unwrap() + 1]);
 
     let (all, errors) = judged(&text);
 
     assert!(errors.is_empty());
     let parts: Vec<(i32, i32, u64)> =
         all.iter().map(|judged| (judged.place.part, judged.place.parts, judged.tally.loaded)).collect();
-    assert_eq!(parts, [(0, 3, PART as u64), (1, 3, PART as u64), (2, 3, 1)]);
+    assert_eq!(parts, [(0, 3, PART), (1, 3, PART), (2, 3, 1)]);
     assert!(all[0].batch.is_disjoint(&all[1].batch) && !all[0].batch.is_disjoint(&all[0].batch));
 }
 
