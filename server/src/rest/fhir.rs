@@ -12,6 +12,7 @@ use vitals_fhir::{
     resource::{Id, Observation, Patient, Resource, ResourceType, Version},
     search::{self, Criteria},
 };
+use vitals_fhir_profiles::validate;
 use vitals_store::rows::{Deleted, Table, Versioned};
 
 use super::{
@@ -296,7 +297,7 @@ async fn update<R: Table>(cx: &mut Exchange<'_>, request: &mut Request<'_>, raw:
 async fn read_body<R: Table>(cx: &Exchange<'_>, request: &mut Request<'_>) -> Result<Body<R>, Failure> {
     let bytes = request.incoming.read_resource().await?;
     let bases = request.bases(cx.access);
-    Body::parse(&bytes, &[bases[0].as_str(), bases[1].as_str()]).map_err(Failure::of_body)
+    Body::parse(&bytes, &bases.each_ref().map(String::as_str), validate).map_err(Failure::of_body)
 }
 
 /// The answer to a write: what the caller prefers, but never more than it may read.
