@@ -161,7 +161,7 @@ async fn judge(row: Row) {
         let unknown = match operation.code {
             // Would make it.
             // A history of the type is not about one of them.
-            Code::Create | Code::Update | Code::ConditionalUpdate | Code::HistoryType => None,
+            Code::Create | Code::Update | Code::ConditionalUpdate | Code::HistoryType | Code::Validate => None,
             _ => Some(Ask::of(operation, &never, &Value::Null).send(&base, Some(&token)).await),
         };
         for label in labels {
@@ -179,7 +179,15 @@ async fn judge(row: Row) {
             let updates = |label: &&str| row.reach(kind, Letter::Update).is_some_and(|reach| reach.contains(label));
             let expected = match (operation.code, reached) {
                 (Code::Read | Code::Vread | Code::HistoryInstance | Code::Update | Code::ConditionalUpdate, true)
-                | (Code::SearchType | Code::SearchTypePost | Code::SearchCompartment | Code::HistoryType, _) => 200,
+                | (Code::ValidateInstance, true)
+                | (
+                    Code::SearchType
+                    | Code::SearchTypePost
+                    | Code::SearchCompartment
+                    | Code::HistoryType
+                    | Code::Validate,
+                    _,
+                ) => 200,
                 (Code::Create, true) => 201,
                 // A new Patient has an id of its own, which is in nobody's compartment.
                 (Code::Create, false) => 403,
@@ -200,6 +208,11 @@ async fn judge(row: Row) {
                     let content = world.content(label);
                     let unknown = Ask::of(operation, &never, &content).send(&base, Some(&token)).await;
                     assert!(reached || answer.anonymous(id) == unknown.anonymous(&never), "{what}");
+                    continue;
+                }
+                // What the scopes would not let in is a finding.
+                Code::Validate => {
+                    assert_eq!(answer.holds("\"forbidden\""), !reached, "{what}");
                     continue;
                 }
                 Code::HistoryType => {

@@ -76,7 +76,11 @@ impl<R: Resource> fmt::Debug for Body<R> {
 
 /// Everything that is wrong with a document as a resource of this type. Rules are asked only of what is such a resource
 /// at all, and an element that is not of its type is not judged twice.
-pub fn judge(document: &json::Document, resource: ResourceType, rules: Rules) -> Vec<Issue> {
+pub fn judge(
+    document: &json::Document<'_>,
+    resource: ResourceType,
+    rules: impl FnOnce(json::Value<'_>, ResourceType) -> Vec<Issue>,
+) -> Vec<Issue> {
     let mut issues = structure::check(document, resource);
     if issues_are_structural(&issues) {
         return issues;
