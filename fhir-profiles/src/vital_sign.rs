@@ -122,7 +122,11 @@ fn codes(root: Value<'_>, profile: &Profile, place: &Place<'_>, issues: &mut Iss
 fn elements(root: Value<'_>, profile: &Profile, found: &Found<'_>, place: &Place<'_>, issues: &mut Issues) {
     for (bit, name) in &profile.required {
         if found.slots & bit == 0 {
-            issues.add(IssueCode::Required, &place.child(name), format!("{}: {name} is required: add it", profile.title));
+            issues.add(
+                IssueCode::Required,
+                &place.child(name),
+                format!("{}: {name} is required: add it", profile.title),
+            );
         }
     }
     for choice in &profile.choices {

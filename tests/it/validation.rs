@@ -4,6 +4,11 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use vitals_tests::{Answer, Tenant, ledger, samples};
 
+/// The finding where nothing stands against a write.
+const FINE: &str = "information informational Observation";
+/// What R4's canonical URLs begin with.
+const R4: &str = "http://hl7.org/fhir/StructureDefinition";
+
 /// A heart rate with one thing changed.
 fn heart_rate(id: &str, name: &str, value: Value) -> Value {
     let mut observation = samples::heart_rate(id, "p1");
@@ -161,8 +166,6 @@ async fn validate_judges_what_a_write_would_and_writes_nothing() {
     };
     let mode = |code: &str| json!([{ "name": "mode", "valueCode": code }]);
     let profile = |url: &str| json!([{ "name": "profile", "valueUri": url }]);
-    const FINE: &str = "information informational Observation";
-    const R4: &str = "http://hl7.org/fhir/StructureDefinition";
     let weight = samples::vital("o1", "p1", samples::BODY_WEIGHT, 70.0, "2026-03-01");
     let local = heart_rate("o1", "code", json!({ "text": "pulse" }));
 
