@@ -143,9 +143,6 @@ fn restricted() -> Value {
 /// The status of an interaction about a resource, by whether it is reached, searched and updated.
 fn expected(code: Code, reached: bool, searches: bool, updates: bool) -> u16 {
     match (code, reached) {
-        (Code::SearchType | Code::SearchTypePost | Code::SearchCompartment | Code::HistoryType | Code::Validate, _) => {
-            200
-        }
         (Code::Create, true) => 201,
         // A new Patient has an id of its own, which is in nobody's compartment.
         (Code::Create, false) => 403,
@@ -155,7 +152,9 @@ fn expected(code: Code, reached: bool, searches: bool, updates: bool) -> u16 {
         (Code::Delete, true) | (Code::ConditionalDelete, _) => 204,
         // What it may update and not search does not meet the criteria, and stands at the id all the same.
         (Code::ConditionalUpdate, false) if updates && !searches => 412,
-        (_, true) => 200,
+        // A list of what is reached, or findings.
+        (Code::SearchType | Code::SearchTypePost | Code::SearchCompartment | Code::HistoryType | Code::Validate, _)
+        | (_, true) => 200,
         (_, false) => 404,
     }
 }
