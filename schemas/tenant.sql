@@ -15,7 +15,6 @@ ALTER TABLE :role.audit_outbox OWNER TO vitals_owner;
 CREATE TABLE :role.import (
     id uuid NOT NULL,
     tenant integer DEFAULT :tenant NOT NULL,
-    job uuid NOT NULL,
     started timestamp(3) with time zone NOT NULL,
     files text NOT NULL COLLATE pg_catalog."C",
     stamps text NOT NULL COLLATE pg_catalog."C",
@@ -202,7 +201,7 @@ GRANT USAGE ON SCHEMA :role TO vitals_settle;
 GRANT INSERT ON TABLE :role.audit_outbox TO :role;
 GRANT SELECT,DELETE ON TABLE :role.audit_outbox TO vitals_settle;
 
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE :role.import TO :role;
+GRANT SELECT,INSERT,DELETE ON TABLE :role.import TO :role;
 
 GRANT SELECT,INSERT ON TABLE :role.import_batch TO :role;
 

@@ -4,7 +4,6 @@
 CREATE TABLE import (
     id uuid CONSTRAINT import_pkey PRIMARY KEY,
     tenant integer NOT NULL DEFAULT :tenant CONSTRAINT import_tenant CHECK (tenant = :tenant),
-    job uuid NOT NULL,
     started timestamptz(3) NOT NULL,
     files text COLLATE "C" NOT NULL CONSTRAINT import_files UNIQUE,
     stamps text COLLATE "C" NOT NULL
@@ -23,5 +22,5 @@ CREATE TABLE import_batch (
     CONSTRAINT import_batch_pkey PRIMARY KEY (import, file, chunk, part)
 );
 
-GRANT SELECT, INSERT, UPDATE, DELETE ON import TO :role;
+GRANT SELECT, INSERT, DELETE ON import TO :role;
 GRANT SELECT, INSERT ON import_batch TO :role;

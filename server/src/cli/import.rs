@@ -35,6 +35,8 @@ use crate::{
     },
 };
 
+/// The kind of an import among a tenant's jobs.
+const KIND: &str = "import";
 /// What an import may do: everything with clinical data, nothing else.
 const SCOPES: &str = "system/*.cruds";
 /// How long the records that are on their way to the audit store may take.
@@ -106,7 +108,11 @@ impl Work<'_> {
     async fn load(&self, files: Files, connection: &mut Connection) -> Result<Report, CommandError> {
         let Self { opened, tenant, subject, public_url, .. } = self;
         let id = uuid::Uuid::now_v7();
-        let job = NewJob { id, tenant, kind: "import", subject, scopes: SCOPES };
+        let job = NewJob { id, tenant, kind: KIND, subject, scopes: SCOPES };
+        jobs::finish_abandoned(connection, tenant, KIND, opened.clock.now()).await?;
+        if !jobs::hold(connection, tenant, id).await? {
+            return Err(ImportError::Running.into());
+        }
         let access = Arc::new(jobs::open(connection, &job, opened.clock.now()).await?.access());
 
         let logins = (0..LOGINS).map(|slot| opened.urls.login(slot)).collect::<Result<Vec<_>, _>>()?;
@@ -119,25 +125,19 @@ impl Work<'_> {
             clock: Arc::clone(&opened.clock),
             bases: vec![format!("{public_url}/t/{}/fhir", tenant.name), format!("{public_url}/fhir")],
         });
-        let report = self.go(loader, files, id, connection).await;
+        let report = self.go(loader, files, connection).await;
         audit.stop(RECORDED_WITHIN).await;
         jobs::finish(connection, id, opened.clock.now()).await?;
         report
     }
 
-    async fn go(
-        &self,
-        loader: Arc<Loader>,
-        files: Files,
-        job: uuid::Uuid,
-        connection: &mut Connection,
-    ) -> Result<Report, CommandError> {
+    async fn go(&self, loader: Arc<Loader>, files: Files, connection: &mut Connection) -> Result<Report, CommandError> {
         let (size, again) = (files.size(), files.lie_on_a_disk());
         if !again {
             print::note("what comes through a pipe comes once: this import cannot go on where it stops");
         }
         let from = if self.args.restart { From::TheBeginning } else { From::WhereItStopped };
-        let (import, found) = Import::begin(loader, connection, files, job, from).await?;
+        let (import, found) = Import::begin(loader, connection, files, from).await?;
         match found {
             Found::Nothing => {}
             Found::OtherContent => {

@@ -19,6 +19,7 @@ use vitals_fhir::{
     outcome::{Issue, IssueCode},
     resource::{Id, Observation, Patient, Resource, ResourceType},
 };
+use vitals_fhir_profiles::validate;
 use vitals_store::{
     StoreError,
     imports::Mark,
@@ -123,7 +124,7 @@ fn body<R: Resource>(
     id: impl FnOnce() -> String,
 ) -> Result<Load<R>, Vec<Issue>> {
     let bases: Vec<&str> = bases.iter().map(String::as_str).collect();
-    let body = Body::<R>::of(document, &bases)?;
+    let body = Body::<R>::of(document, &bases, validate)?;
     let id = match body.id() {
         Some(id) => id.clone(),
         None => id().parse().unwrap_or_else(|_| Id::generate()),

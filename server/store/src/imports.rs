@@ -20,8 +20,6 @@ use crate::{
 pub struct Import {
     /// Its id.
     pub id: Uuid,
-    /// The job that works on it, or did.
-    pub job: Uuid,
     /// When it began, in milliseconds since 1970.
     pub started: i64,
     /// A hash of its files' paths.
@@ -85,13 +83,12 @@ impl Imports<'_> {
     /// The import of files with these paths, if there is one that has not ended.
     pub async fn find(&mut self, files: &str) -> Result<Option<Import>, StoreError> {
         let mut sql = Sql::new("import.find");
-        sql.push("SELECT i.tenant, i.id, i.job, i.started, i.files, i.stamps FROM import i WHERE i.files = ");
+        sql.push("SELECT i.tenant, i.id, i.started, i.files, i.stamps FROM import i WHERE i.files = ");
         sql.bind(files);
         let rows = self.lease.rows(sql, Commits::No, WORK).await?;
         let Some(row) = rows.first() else { return Ok(None) };
         Ok(Some(Import {
             id: get(row, "id")?,
-            job: get(row, "job")?,
             started: get::<Millis>(row, "started")?.0,
             files: get(row, "files")?,
             stamps: get(row, "stamps")?,
@@ -101,17 +98,10 @@ impl Imports<'_> {
     /// Writes down that an import begins; false if there is one of the same files.
     pub async fn begin(&mut self, import: &Import) -> Result<bool, StoreError> {
         let mut sql = Sql::new("import.begin");
-        sql.push("INSERT INTO import AS i (id, job, started, files, stamps) VALUES (").bind(import.id);
-        sql.push(", ").bind(import.job).push(", ").bind(Millis(import.started)).push(", ").bind(import.files.as_str());
+        sql.push("INSERT INTO import AS i (id, started, files, stamps) VALUES (").bind(import.id);
+        sql.push(", ").bind(Millis(import.started)).push(", ").bind(import.files.as_str());
         sql.push(", ").bind(import.stamps.as_str()).push(") ON CONFLICT (files) DO NOTHING RETURNING i.tenant");
         Ok(!self.lease.rows(sql, Commits::No, WORK).await?.is_empty())
-    }
-
-    /// Writes down that another job goes on with an import.
-    pub async fn go_on(&mut self, import: Uuid, job: Uuid) -> Result<(), StoreError> {
-        let mut sql = Sql::new("import.go_on");
-        sql.push("UPDATE import SET job = ").bind(job).push(" WHERE id = ").bind(import);
-        self.lease.rows(sql, Commits::No, WORK).await.map(drop)
     }
 
     /// Forgets an import, because it has ended or begins anew.

@@ -45,12 +45,11 @@ pub enum Found {
 }
 
 impl Import {
-    /// Begins an import, as this job of the loader's.
+    /// Begins an import, as the loader's job.
     pub async fn begin(
         loader: Arc<Loader>,
         connection: &mut Connection,
         files: Files,
-        job: Uuid,
         from: From,
     ) -> Result<(Self, Found), ImportError> {
         let (paths, stamps) = (files.paths(), files.stamps());
@@ -60,7 +59,6 @@ impl Import {
             let unfinished = find(&loader, &paths).await?;
             let new = Row {
                 id: Uuid::now_v7(),
-                job,
                 started: now.timestamp_millis(),
                 files: paths.clone(),
                 stamps: stamps.clone(),
@@ -74,9 +72,8 @@ impl Import {
                 if find(&loader, &paths).await?.map(|row| row.id) != Some(row.id) {
                     continue;
                 }
-                jobs::finish(connection, row.job, now).await?;
                 if row.stamps == stamps && from == From::WhereItStopped {
-                    return go_on(loader, files, row, job).await;
+                    return go_on(loader, files, row).await;
                 }
                 if row.stamps != stamps {
                     found = Found::OtherContent;
@@ -112,11 +109,10 @@ async fn find(loader: &Loader, paths: &str) -> Result<Option<Row>, StoreError> {
     Ok(found)
 }
 
-async fn go_on(loader: Arc<Loader>, files: Files, row: Row, job: Uuid) -> Result<(Import, Found), ImportError> {
+async fn go_on(loader: Arc<Loader>, files: Files, row: Row) -> Result<(Import, Found), ImportError> {
     let mut tx = loader.pool.begin_long(&loader.access).await?;
-    tx.imports().go_on(row.id, job).await?;
     let batches = tx.imports().done(row.id).await?;
-    tx.commit().await?;
+    tx.rollback().await?;
     let mut done = Tally::default();
     let mut places = Done::new();
     for (place, tally) in batches {
