@@ -7,7 +7,7 @@ use std::{
     io::Read,
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdin, Command, Stdio},
     sync::{Arc, Mutex, OnceLock},
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -75,11 +75,16 @@ impl Program {
     }
 
     /// A file of its own, which goes with the installation.
-    pub fn file(&self, name: &str, text: impl AsRef<[u8]>) -> String {
+    pub fn file(&self, name: &str, text: &str) -> String {
+        self.file_of(name, text.as_bytes())
+    }
+
+    /// The same of bytes that are no text.
+    pub fn file_of(&self, name: &str, bytes: &[u8]) -> String {
         let folder = self.folder.with_extension("files");
         std::fs::create_dir_all(&folder).expect("a folder can be made");
         let path = folder.join(name);
-        std::fs::write(&path, text).expect("a file can be written");
+        std::fs::write(&path, bytes).expect("a file can be written");
         path.display().to_string()
     }
 
@@ -90,13 +95,19 @@ impl Program {
 
     /// Runs a command to its end that reads this from its standard input.
     pub async fn run_with(&self, arguments: &[&str], input: &[u8]) -> Ran {
-        let (mut process, input) = (self.prepared(arguments, Stdio::piped()).await, input.to_vec());
-        let mut stdin = process.child.stdin.take().expect("it was asked for");
+        let ((process, mut stdin), input) = (self.start_with(arguments).await, input.to_vec());
         // It may end before it has read all.
         let writing = std::thread::spawn(move || std::io::Write::write_all(&mut stdin, &input).ok());
         let ran = process.end(ENDS_WITHIN).await;
         writing.join().expect("a writer ends");
         ran
+    }
+
+    /// Starts a command, with the way to its standard input.
+    pub async fn start_with(&self, arguments: &[&str]) -> (Process, ChildStdin) {
+        let mut process = self.prepared(arguments, Stdio::piped()).await;
+        let stdin = process.child.stdin.take().expect("it was asked for");
+        (process, stdin)
     }
 
     /// Starts a command.

@@ -152,7 +152,11 @@ impl Work<'_> {
         }
         if let Err(error) = watch::watched(&import, size).await {
             let done = import.progress().seen().resources;
-            let on = if again { "the same command goes on from there" } else { "nothing of it is loaded twice" };
+            let on = if again {
+                "the same command goes on from there"
+            } else {
+                "given again it begins anew: what has no id is then loaded twice"
+            };
             return Err(match error {
                 ImportError::Stopped => CommandError::new(format!("stopped after {done} resources; {on}")),
                 other => {

@@ -19,8 +19,8 @@ use std::{
 };
 
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
-    task::{JoinError, JoinHandle, spawn_blocking},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
+    task::{JoinHandle, spawn_blocking},
 };
 use uuid::Uuid;
 use vitals_store::{
@@ -71,8 +71,8 @@ pub enum ImportError {
     #[error("the import stopped: {0}")]
     Unwritten(&'static str),
     /// A task ended in a panic.
-    #[error("the import stopped: a batch ended in a panic")]
-    Panicked(#[from] JoinError),
+    #[error("the import stopped: a part of it ended in a panic")]
+    Panicked,
     /// Its place in the files could not be read or written.
     #[error("how far the import is could not be read or written")]
     Store(#[from] StoreError),
@@ -142,28 +142,39 @@ impl Import {
         let (files, progress) = (Arc::clone(&self.files), Arc::clone(&self.progress));
         let (read, chunks) = mpsc::channel(1);
         let (judging, judged) = mpsc::channel(available_parallelism().map_or(1, NonZero::get));
-        let reading = spawn_blocking(move || read_all(&files, &done, &progress, &read));
+        // Not a thread of the runtime: that would wait at its end for a pipe that says nothing.
+        let (ended, reading) = oneshot::channel();
+        std::thread::spawn(move || ended.send(read_all(&files, &done, &progress, &read)));
         let passing = tokio::spawn(judge_all(Arc::clone(&self.loader), Arc::clone(&self.files), chunks, judging));
         let written = self.write_all(judged).await;
-        // They end when nobody takes what they make any more.
-        passing.await?;
-        let read = reading.await?;
-        written.and(read)
+        if written.is_err() {
+            // Nobody takes any more what is read.
+            passing.abort();
+            return written;
+        }
+        passing.await.map_err(panicked)?;
+        reading.await.map_err(panicked)?
     }
 
     async fn write_all(&self, mut judged: mpsc::Receiver<JoinHandle<Ready>>) -> Result<(), ImportError> {
         let mut writing = VecDeque::with_capacity(AT_ONCE);
         let mut outcome = Ok(());
-        while outcome.is_ok()
-            && let Some(ready) = judged.recv().await
-        {
-            outcome = self.write(ready.await?, &mut writing).await;
+        while outcome.is_ok() {
+            let next = tokio::select! {
+                next = judged.recv() => next,
+                () = self.progress.stopping() => break,
+            };
+            let Some(ready) = next else { break };
+            outcome = match ready.await {
+                Ok(ready) => self.write(ready, &mut writing).await,
+                Err(error) => Err(panicked(error)),
+            };
         }
         for first in writing {
             let settled = self.settle(first).await;
             outcome = outcome.and(settled);
         }
-        outcome
+        outcome.and(if self.progress.is_stopping() { Err(ImportError::Stopped) } else { Ok(()) })
     }
 
     async fn write(&self, ready: Ready, writing: &mut VecDeque<Writing>) -> Result<(), ImportError> {
@@ -193,7 +204,7 @@ impl Import {
     }
 
     async fn settle(&self, writing: Writing) -> Result<(), ImportError> {
-        writing.task.await??;
+        writing.task.await.map_err(panicked)??;
         self.progress.done(writing.end, writing.judged.tally.read);
         Ok(())
     }
@@ -280,6 +291,11 @@ async fn judge_all(
             return;
         }
     }
+}
+
+/// A panic has said by itself, on standard error, what it was about.
+fn panicked(_: impl std::error::Error) -> ImportError {
+    ImportError::Panicked
 }
 
 /// Nobody can name as many files.

@@ -76,11 +76,11 @@ fn told(seen: &Seen, size: Option<u64>, took: Duration) -> String {
     let per_second = |count: u64| (u128::from(count) * 1_000 / took.as_millis().max(1)).try_into().unwrap_or(u64::MAX);
     let resources: u64 = per_second(seen.resources - seen.resources_before);
     let bytes: u64 = per_second(seen.bytes - seen.bytes_before);
-    let what = format!("{} resources, {} a second", HumanCount(seen.resources), HumanCount(resources));
-    let Some(size) = size else { return format!("{what}; {}, {} a second", HumanBytes(seen.bytes), HumanBytes(bytes)) };
-    let of = format!("{} of {}, {} a second", HumanBytes(seen.bytes), HumanBytes(size), HumanBytes(bytes));
+    let what = format!("{} resources, {}/s", HumanCount(seen.resources), HumanCount(resources));
+    let Some(size) = size else { return format!("{what}; {}, {}/s", HumanBytes(seen.bytes), HumanBytes(bytes)) };
+    let of = format!("{} of {}, {}/s", HumanBytes(seen.bytes), HumanBytes(size), HumanBytes(bytes));
     match size.saturating_sub(seen.bytes).checked_div(bytes) {
-        Some(seconds) => format!("{what}; {of}; {} left", HumanDuration(Duration::from_secs(seconds))),
+        Some(seconds) => format!("{what}; {of}; {:#} left", HumanDuration(Duration::from_secs(seconds))),
         None => format!("{what}; {of}"),
     }
 }
@@ -97,10 +97,10 @@ mod tests {
         let ten = Duration::from_secs(10);
         assert_eq!(
             told(&seen, Some(mebibytes(70)), ten),
-            "30,000 resources, 2,000 a second; 30.00 MiB of 70.00 MiB, 2.00 MiB a second; 20 seconds left"
+            "30,000 resources, 2,000/s; 30.00 MiB of 70.00 MiB, 2.00 MiB/s; 20s left"
         );
-        assert_eq!(told(&seen, None, ten), "30,000 resources, 2,000 a second; 30.00 MiB, 2.00 MiB a second");
+        assert_eq!(told(&seen, None, ten), "30,000 resources, 2,000/s; 30.00 MiB, 2.00 MiB/s");
         let nothing = Seen::default();
-        assert_eq!(told(&nothing, Some(100), Duration::ZERO), "0 resources, 0 a second; 0 B of 100 B, 0 B a second");
+        assert_eq!(told(&nothing, Some(100), Duration::ZERO), "0 resources, 0/s; 0 B of 100 B, 0 B/s");
     }
 }

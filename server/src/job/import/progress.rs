@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
+use tokio::sync::Notify;
+
 /// How far an import is.
 #[derive(Debug, Default)]
 pub struct Progress {
@@ -10,6 +12,7 @@ pub struct Progress {
     resources: AtomicU64,
     resources_before: AtomicU64,
     stopping: AtomicBool,
+    stop: Notify,
 }
 
 /// How far it is at one moment. Bytes are those of the files as they lie on the disk.
@@ -41,10 +44,19 @@ impl Progress {
     /// Asks the import to stop behind what it is at.
     pub fn stop(&self) {
         self.stopping.store(true, Relaxed);
+        self.stop.notify_waiters();
     }
 
     pub(super) fn is_stopping(&self) -> bool {
         self.stopping.load(Relaxed)
+    }
+
+    /// Returns when the import was asked to stop.
+    pub(super) async fn stopping(&self) {
+        let stop = self.stop.notified();
+        if !self.is_stopping() {
+            stop.await;
+        }
     }
 
     /// An earlier run has done so many resources.

@@ -109,12 +109,13 @@ fn literal(items: &[String]) -> String {
             out.push(',');
         }
         out.push('"');
-        for character in item.chars() {
-            if matches!(character, '"' | '\\') {
-                out.push('\\');
-            }
-            out.push(character);
+        let mut written = 0;
+        for (at, _) in item.match_indices(['"', '\\']) {
+            out.push_str(&item[written..at]);
+            out.push('\\');
+            written = at;
         }
+        out.push_str(&item[written..]);
         out.push('"');
     }
     out.push('}');

@@ -9,7 +9,7 @@ use std::{
 use serde_json::{Value, json};
 use vitals_tests::{
     Chance, Program, examples,
-    program::{self, Process, Ran, Shared},
+    program::{self, Process, Ran, STOPS_WITHIN, Shared},
     samples,
     sql::Session,
 };
@@ -41,8 +41,8 @@ impl Place {
         Self { program, tenant, role, session }
     }
 
-    fn file(&self, name: &str, text: impl AsRef<[u8]>) -> String {
-        self.program.file(&format!("{}-{name}", self.tenant), text)
+    fn file(&self, name: &str, bytes: &[u8]) -> String {
+        self.program.file_of(&format!("{}-{name}", self.tenant), bytes)
     }
 
     fn line<'l>(&'l self, files: &'l [String], more: &[&'l str]) -> Vec<&'l str> {
@@ -139,7 +139,7 @@ async fn killed_at_any_moment_it_loads_each_line_once_and_tells_each_error_once(
     let mut place = Place::new().await;
     let ((first, mut refused), (second, more)) = (text(0), text(1));
     refused.extend(more);
-    let files = [place.file("first.ndjson", &first), place.file("second.ndjson.gz", packed(&second))];
+    let files = [place.file("first.ndjson", first.as_bytes()), place.file("second.ndjson.gz", &packed(&second))];
     let all = LINES.iter().sum::<usize>();
     let bundles = refused.iter().filter(|told| told.contains("entry")).count();
     let again: usize = LINES.iter().map(|lines| (lines + 450 - 14) / 450).sum();
@@ -230,7 +230,7 @@ async fn real_data_killed_in_the_middle_goes_on_and_is_loaded_once() {
 #[tokio::test]
 async fn restart_begins_anew_and_changed_files_do_too_and_neither_doubles() {
     let mut place = Place::new().await;
-    let files = [place.file("first.ndjson", &text(1).0)];
+    let files = [place.file("first.ndjson", text(1).0.as_bytes())];
     let broken_off = async |place: &mut Place| {
         let batches = place.batches() + 1;
         place.started(&files, batches).await.expect("it goes on").kill();
@@ -265,7 +265,7 @@ async fn broken_off_of_other(place: &mut Place, files: &[String], first: &str) {
 #[tokio::test]
 async fn asked_to_stop_it_stops_behind_a_batch_and_goes_on_later_and_two_at_a_time_are_refused() {
     let mut place = Place::new().await;
-    let files = [place.file("first.ndjson", &text(0).0)];
+    let files = [place.file("first.ndjson", text(0).0.as_bytes())];
 
     let process = place.started(&files, 1).await.expect("it goes on");
     process.pause();
@@ -280,4 +280,19 @@ async fn asked_to_stop_it_stops_behind_a_batch_and_goes_on_later_and_two_at_a_ti
     assert!(ended.stderr.contains("goes on with the import"), "{}", ended.stderr);
     assert_eq!(errors(&ended.json()).len(), text(0).1.len());
     assert_eq!(place.number("SELECT count(*) FROM observation WHERE id LIKE 'o0-%' AND version <> 1"), 0);
+}
+
+#[tokio::test]
+async fn asked_to_stop_it_does_not_wait_for_a_pipe_that_says_nothing() {
+    let mut place = Place::new().await;
+
+    let (mut process, input) = place.program.start_with(&["import", "--tenant", &place.tenant, "-"]).await;
+    while place.number("SELECT count(*) FROM import") == 0 {
+        assert!(process.is_running(), "{}", process.stderr());
+    }
+    process.interrupt();
+    let stopped = process.end(STOPS_WITHIN).await.expect(1);
+    drop(input);
+
+    assert!(stopped.stderr.contains("stopped after 0 resources"), "{}", stopped.stderr);
 }

@@ -28,8 +28,8 @@ async fn gzip_is_told_by_its_first_bytes_and_may_have_several_members() {
     let (first, second) = text.split_at(text.len() / 2);
     let members = [packed(first), packed(second)].concat();
     // The names say the opposite of what they are.
-    let packed = program.file(&format!("{id}.ndjson"), members);
-    let plain = program.file(&format!("{id}.ndjson.gz"), lines(&[samples::heart_rate("o3", "p1")]));
+    let packed = program.file_of(&format!("{id}.ndjson"), &members);
+    let plain = program.file(&format!("{id}.ndjson.gz"), &lines(&[samples::heart_rate("o3", "p1")]));
 
     let ran = program.run(&["import", "--tenant", &id, &packed, &plain, "--json"]).await.expect(0);
 
@@ -49,8 +49,8 @@ async fn of_a_gzip_stream_that_breaks_off_what_came_before_is_loaded_and_the_res
     observations.push(samples::patient("p1", "Amsel"));
     let mut bytes = packed(&lines(&observations));
     bytes.truncate(bytes.len() / 2);
-    let file = program.file(&format!("{id}.gz"), bytes);
-    let after = program.file(&format!("{id}.ndjson"), lines(&[samples::patient("p2", "Meise")]));
+    let file = program.file_of(&format!("{id}.gz"), &bytes);
+    let after = program.file(&format!("{id}.ndjson"), &lines(&[samples::patient("p2", "Meise")]));
 
     let ran = program.run(&["import", "--tenant", &id, &file, &after, "--json"]).await.expect(1);
 
@@ -58,7 +58,7 @@ async fn of_a_gzip_stream_that_breaks_off_what_came_before_is_loaded_and_the_res
     let [read, loaded, refused] = count(&report);
     assert!(refused == 1 && loaded + 1 == read && (100..3_001).contains(&loaded), "{report}");
     let errors = errors(&report);
-    assert_eq!(told(&errors), [format!("{}: structure", loaded)]);
+    assert_eq!(told(&errors), [format!("{loaded}: structure")]);
     let why = errors[0]["issues"][0]["diagnostics"].as_str().expect("a sentence");
     assert!(why.contains("gzip stream breaks off"), "{why}");
     let token = token(program, &id, "system/*.rs").await;
@@ -87,7 +87,7 @@ async fn a_bundle_is_a_file_or_a_line_and_its_references_become_the_ids_that_its
         entries
     };
     let whole = serde_json::to_string_pretty(&bundle("transaction", &about("urn:uuid:a"))).expect("JSON");
-    let file = program.file(&format!("{id}.json"), packed(&whole));
+    let file = program.file_of(&format!("{id}.json"), &packed(&whole));
     let line = lines(&[
         samples::patient("p1", "Meise"),
         bundle("collection", &about("urn:uuid:a")),
@@ -98,7 +98,7 @@ async fn a_bundle_is_a_file_or_a_line_and_its_references_become_the_ids_that_its
         ),
     ]);
     let mixed = program.file(&format!("{id}.ndjson"), &line);
-    let one_line = program.file(&format!("{id}.line"), bundle("batch", &about("urn:uuid:b")).to_string());
+    let one_line = program.file(&format!("{id}.line"), &bundle("batch", &about("urn:uuid:b")).to_string());
 
     // Twice: what has no id has the same one whenever the file is read.
     for _ in 0..2 {
