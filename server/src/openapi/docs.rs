@@ -72,7 +72,7 @@ fn push_operation(page: &mut String, method: &str, path: &str, operation: &Value
 }
 
 /// What a `$ref` refers to, or the value itself.
-fn resolved<'d>(document: &'d Value, value: &'d Value) -> &'d Value {
+pub fn resolved<'d>(document: &'d Value, value: &'d Value) -> &'d Value {
     let pointer = value["$ref"].as_str().and_then(|reference| reference.strip_prefix('#'));
     pointer.and_then(|pointer| document.pointer(pointer)).unwrap_or(value)
 }

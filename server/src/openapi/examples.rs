@@ -39,7 +39,7 @@ const TRANSACTION_RESPONSE: Body = Body {
 };
 
 /// Id and time that the examples of answers carry.
-const STORED_ID: &str = "0195505c-6e00-7f3a-8b62-9d1c5e7a4f10";
+pub const STORED_ID: &str = "0195505c-6e00-7f3a-8b62-9d1c5e7a4f10";
 const STORED_AT: &str = "2026-03-01T08:00:04.120Z";
 /// Where the examples are kept.
 const BASE: &str = "http://127.0.0.1:8080/t/acme/fhir";
@@ -55,7 +55,12 @@ const REFUSALS: [Refusal; 13] = [
     Refusal {
         name: "BadRequest",
         summary: "`date=yesterday`",
-        issues: &[("invalid", "date: the value is no date such as 2026-03-01", Some("date"))],
+        issues: &[(
+            "invalid",
+            "the value is not a date: YYYY, YYYY-MM, YYYY-MM-DD or YYYY-MM-DDThh:mm[:ss[.fff]] with Z or an offset, \
+             whose plus sign is written %2B, after eq, ne, gt, lt, ge, le, sa, eb or nothing",
+            Some("date"),
+        )],
     },
     Refusal {
         name: "Unauthorized",
@@ -94,7 +99,7 @@ const REFUSALS: [Refusal; 13] = [
     Refusal {
         name: "TooLarge",
         summary: "A photo of 6 MB in a Patient",
-        issues: &[("too-long", "The body is larger than 5 MB.", None)],
+        issues: &[("too-long", "The body may have at most 5242880 bytes.", None)],
     },
     Refusal {
         name: "AddressTooLong",
@@ -169,7 +174,8 @@ pub fn components() -> Value {
 pub fn of_body(operation: &Operation) -> &'static [&'static str] {
     match (operation.resource.name(), operation.code) {
         ("Observation", Code::Create) => &["heartRate", "bloodPressure", "refusedHeartRate"],
-        ("Observation", _) => &["heartRate", "bloodPressure"],
+        ("Observation", Code::Update) => &["storedHeartRate"],
+        ("Observation", _) => &["heartRate"],
         _ => &["patient"],
     }
 }
@@ -222,16 +228,18 @@ fn page(kind: &str, query: &str, next: Option<&str>) -> Value {
     let (body, id) = if kind == "Patient" { (&PATIENT, "ada") } else { (&HEART_RATE, STORED_ID) };
     let mut links = vec![json!({ "relation": "self", "url": format!("{BASE}/{kind}?{query}") })];
     links.extend(next.map(|token| json!({ "relation": "next", "url": format!("{BASE}/{kind}?_page={token}") })));
-    json!({
-        "resourceType": "Bundle",
-        "type": "searchset",
-        "link": links,
-        "entry": [{
-            "fullUrl": format!("{BASE}/{kind}/{id}"),
-            "resource": stored(body, id),
-            "search": { "mode": "match" },
-        }],
-    })
+    let mut page = json!({ "resourceType": "Bundle", "type": "searchset" });
+    if next.is_none() {
+        page["total"] = json!(1);
+    }
+    page["link"] = json!(links);
+    page["entry"] = json!([{
+
+        "fullUrl": format!("{BASE}/{kind}/{id}"),
+        "resource": stored(body, id),
+        "search": { "mode": "match" },
+    }]);
+    page
 }
 
 fn outcome(refusal: &Refusal) -> Value {

@@ -163,7 +163,7 @@ fn parameters(operation: &Operation, base: &str) -> Vec<Value> {
         names.push("tenant");
     }
     if operation.path.contains(":id") {
-        names.push("id");
+        names.push(if operation.path.starts_with("Patient/") { "patientId" } else { "observationId" });
     }
     if operation.path.contains(":vid") {
         names.push("vid");

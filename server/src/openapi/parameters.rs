@@ -6,7 +6,7 @@ use vitals_fhir::{
     resource::ResourceType,
 };
 
-use super::reference;
+use super::{examples::STORED_ID, reference};
 
 /// Name of a search parameter among the document's parameters.
 fn component(resource: ResourceType, parameter: &Parameter) -> String {
@@ -106,7 +106,7 @@ fn example(resource: ResourceType, name: &str) -> Value {
         (ResourceType::Patient, "gender") => json!("female"),
         (ResourceType::Patient, "active") => json!("true"),
         (ResourceType::Patient, "_sort") => json!("family"),
-        (ResourceType::Observation, "_id") => json!("0195505c-6e00-7f3a-8b62-9d1c5e7a4f10"),
+        (ResourceType::Observation, "_id") => json!(STORED_ID),
         (ResourceType::Observation, "patient") => json!("ada"),
         (ResourceType::Observation, "subject") => json!("Patient/ada"),
         (ResourceType::Observation, "code" | "combo-code") => {
@@ -151,7 +151,8 @@ fn shared() -> Map<String, Value> {
     let text = || json!({ "type": "string" });
     let all = [
         ("tenant", path("tenant", "Name of the tenant", "^[a-z][a-z0-9-]{1,38}[a-z0-9]$", "acme")),
-        ("id", path("id", "Logical id", "^[A-Za-z0-9.-]{1,64}$", "ada")),
+        ("patientId", path("id", "Logical id of a Patient", "^[A-Za-z0-9.-]{1,64}$", "ada")),
+        ("observationId", path("id", "Logical id of an Observation", "^[A-Za-z0-9.-]{1,64}$", STORED_ID)),
         ("vid", path("vid", "Version id", "^[1-9][0-9]*$", "1")),
         (
             "page",
