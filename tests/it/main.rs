@@ -28,3 +28,4 @@ mod silence;
 mod starting;
 mod trail;
 mod trail_lost;
+mod validation;

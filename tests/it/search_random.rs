@@ -105,7 +105,8 @@ async fn world(chance: &mut Chance) -> (Tenant, Vec<(String, ObservationIndex)>)
     for number in 0..ROWS {
         let id = format!("o{number}");
         let row = observation(&id, chance);
-        let body = Body::<Observation>::parse(row.to_string().as_bytes(), &[&base]).expect("a sound resource");
+        let body = Body::<Observation>::parse(row.to_string().as_bytes(), &[&base], |_, _| Vec::new())
+            .expect("a sound resource");
         indexes.push((id.clone(), body.index().clone()));
         entries.push(json!({ "resource": row, "request": { "method": "PUT", "url": format!("Observation/{id}") } }));
     }

@@ -13,8 +13,16 @@ pub fn patient(id: &str, family: &str) -> Value {
     })
 }
 
-/// An Observation of one quantity with a LOINC code about a patient.
+/// An Observation of one quantity with a LOINC code about a patient, in the unit that its profile asks for.
 pub fn vital(id: &str, patient: &str, code: &str, value: f64, time: &str) -> Value {
+    let (unit, ucum) = match code {
+        HEART_RATE => ("beats/minute", "/min"),
+        SPO2 => ("%", "%"),
+        BODY_WEIGHT => ("kg", "kg"),
+        BODY_TEMPERATURE => ("C", "Cel"),
+        GLUCOSE => ("mg/dL", "mg/dL"),
+        _ => ("1", "1"),
+    };
     json!({
         "resourceType": "Observation",
         "id": id,
@@ -24,7 +32,7 @@ pub fn vital(id: &str, patient: &str, code: &str, value: f64, time: &str) -> Val
         "code": {"coding": [{"system": "http://loinc.org", "code": code}]},
         "subject": {"reference": format!("Patient/{patient}")},
         "effectiveDateTime": time,
-        "valueQuantity": {"value": value, "unit": "1", "system": "http://unitsofmeasure.org", "code": "1"},
+        "valueQuantity": {"value": value, "unit": unit, "system": "http://unitsofmeasure.org", "code": ucum},
     })
 }
 
@@ -34,6 +42,8 @@ pub const HEART_RATE: &str = "8867-4";
 pub const SPO2: &str = "2708-6";
 /// LOINC code of body weight.
 pub const BODY_WEIGHT: &str = "29463-7";
+/// LOINC code of body temperature.
+pub const BODY_TEMPERATURE: &str = "8310-5";
 /// LOINC code of a laboratory value: glucose.
 pub const GLUCOSE: &str = "15074-8";
 

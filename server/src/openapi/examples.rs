@@ -27,6 +27,11 @@ const REFUSED_HEART_RATE: Body = Body {
     summary: "A heart rate without a time, and in a unit that is not UCUM's: 422 with two findings",
     text: include_str!("examples/refused-heart-rate.json"),
 };
+const QUESTION: Body = Body {
+    name: "question",
+    summary: "Whether a heart rate could be created, and follows R4's profile of heart rates",
+    text: include_str!("examples/question.json"),
+};
 const TRANSACTION: Body = Body {
     name: "transaction",
     summary: "A patient, unless there is one with that number, and the weight of that patient",
@@ -149,7 +154,7 @@ pub fn components() -> Value {
     let mut put = |name: &str, summary: &str, value: Value| {
         examples.insert(name.to_owned(), json!({ "summary": summary, "value": value }));
     };
-    for body in [PATIENT, HEART_RATE, BLOOD_PRESSURE, REFUSED_HEART_RATE, TRANSACTION, TRANSACTION_RESPONSE] {
+    for body in [PATIENT, HEART_RATE, BLOOD_PRESSURE, REFUSED_HEART_RATE, QUESTION, TRANSACTION, TRANSACTION_RESPONSE] {
         put(body.name, body.summary, value(&body));
     }
     put("storedPatient", "The patient as it is kept", stored(&PATIENT, "ada"));
@@ -164,6 +169,14 @@ pub fn components() -> Value {
         "A page of heart rates, and where the next one is",
         page("Observation", "patient=ada&code=http://loinc.org%7C8867-4&_count=1", Some("eyJwYWdlIjoi")),
     );
+    let nothing = json!([{
+        "severity": "information",
+        "code": "informational",
+        "diagnostics": "No issues: this would be done.",
+        "expression": ["Observation"],
+    }]);
+    let nothing = json!({ "resourceType": "OperationOutcome", "issue": nothing });
+    put("nothingAgainstIt", "Nothing stands against it", nothing);
     for refusal in &REFUSALS {
         put(&lower(refusal.name), refusal.summary, outcome(refusal));
     }
@@ -174,7 +187,8 @@ pub fn components() -> Value {
 pub fn of_body(operation: &Operation) -> &'static [&'static str] {
     match (operation.resource.name(), operation.code) {
         ("Observation", Code::Create) => &["heartRate", "bloodPressure", "refusedHeartRate"],
-        ("Observation", Code::Update) => &["storedHeartRate"],
+        ("Observation", Code::Update | Code::ValidateInstance) => &["storedHeartRate"],
+        ("Observation", Code::Validate) => &["heartRate", "refusedHeartRate", "question"],
         ("Observation", _) => &["heartRate"],
         _ => &["patient"],
     }

@@ -74,7 +74,7 @@ fn describe(operation: &Operation, base: &str, prefix: &str, place: &str) -> Val
         "operationId": operation_id(operation, prefix),
         "summary": operation.summary,
         "description": format!("{place} {} One of these scopes is enough: {}.", advice(operation), scopes.join(", ")),
-        "externalDocs": { "url": format!("https://hl7.org/fhir/R4/http.html#{}", section(operation.code)) },
+        "externalDocs": { "url": format!("https://hl7.org/fhir/R4/{}", section(operation.code)) },
         "security": [{ "accessToken": [] }],
         "x-scopes": scopes,
         "parameters": parameters(operation, base),
@@ -84,6 +84,13 @@ fn describe(operation: &Operation, base: &str, prefix: &str, place: &str) -> Val
             let examples = examples::of_body(operation);
             value["requestBody"] =
                 json!({ "required": true, "content": resource_content(operation.resource.name(), examples) });
+        }
+        Code::Validate | Code::ValidateInstance => {
+            let mut content = resource_content(operation.resource.name(), examples::of_body(operation));
+            let either = [operation.resource.name(), "Parameters"].map(|name| reference("schemas", name));
+            content["application/fhir+json"]["schema"] = json!({ "oneOf": either });
+            // To ask for a deletion, or of the resource that stands, nothing needs to be sent.
+            value["requestBody"] = json!({ "required": operation.code == Code::Validate, "content": content });
         }
         Code::SearchTypePost => {
             value["requestBody"] = json!({ "required": true, "content": {
@@ -118,20 +125,26 @@ const fn advice(operation: &Operation) -> &'static str {
         Code::ConditionalUpdate | Code::ConditionalDelete => {
             "The criteria are search parameters; one that is not known is refused."
         }
+        Code::Validate | Code::ValidateInstance => {
+            "The body is the resource, or Parameters with `resource`, `mode` (a code) and `profile` (a URL). Whatever is \
+             found is answered with 200: errors would refuse the write, warnings say what is not plausible. Nothing is \
+             written."
+        }
     }
 }
 
-/// The paragraph of R4's page about HTTP.
+/// The paragraph of R4 that defines it.
 const fn section(code: Code) -> &'static str {
     match code {
-        Code::Read => "read",
-        Code::Vread => "vread",
-        Code::HistoryInstance | Code::HistoryType => "history",
-        Code::SearchType | Code::SearchTypePost | Code::SearchCompartment => "search",
-        Code::Create => "create",
-        Code::Update => "update",
-        Code::Delete | Code::ConditionalDelete => "delete",
-        Code::ConditionalUpdate => "cond-update",
+        Code::Read => "http.html#read",
+        Code::Vread => "http.html#vread",
+        Code::HistoryInstance | Code::HistoryType => "http.html#history",
+        Code::SearchType | Code::SearchTypePost | Code::SearchCompartment => "http.html#search",
+        Code::Create => "http.html#create",
+        Code::Update => "http.html#update",
+        Code::Delete | Code::ConditionalDelete => "http.html#delete",
+        Code::ConditionalUpdate => "http.html#cond-update",
+        Code::Validate | Code::ValidateInstance => "resource-operation-validate.html",
     }
 }
 
@@ -149,6 +162,8 @@ fn operation_id(operation: &Operation, prefix: &str) -> String {
         Code::Delete => "delete",
         Code::ConditionalUpdate => "updateMatching",
         Code::ConditionalDelete => "deleteMatching",
+        Code::Validate => "validate",
+        Code::ValidateInstance => "validateUpdateOf",
     };
     if prefix.is_empty() {
         return format!("{verb}{}", operation.resource);
@@ -176,12 +191,15 @@ fn parameters(operation: &Operation, base: &str) -> Vec<Value> {
         Code::Update | Code::ConditionalUpdate => names.extend(["ifMatch", "preferReturn"]),
         Code::Delete | Code::ConditionalDelete => names.push("ifMatch"),
         Code::Read => names.extend(["ifNoneMatch", "ifModifiedSince"]),
-        Code::Vread => {}
+        Code::Vread | Code::Validate | Code::ValidateInstance => {}
     }
     let mut parameters: Vec<_> = names.into_iter().map(|name| reference("parameters", name)).collect();
     let conditional = operation.also == Some(Letter::Search);
     if matches!(operation.code, Code::SearchType | Code::SearchCompartment) || conditional {
         parameters.extend(parameters::of_search(operation.resource, !conditional));
+    }
+    if matches!(operation.code, Code::Validate | Code::ValidateInstance) {
+        parameters.extend(parameters::of_validate(operation));
     }
     parameters.push(reference("parameters", "format"));
     parameters
@@ -221,6 +239,14 @@ fn answers(operation: &Operation) -> Value {
         Code::Update | Code::ConditionalUpdate => {
             let updated = one("Updated; `Prefer: return` decides what comes back");
             responses([("200", updated), ("201", created())], &["412", "413", "415", "422"])
+        }
+        Code::Validate | Code::ValidateInstance => {
+            let found = json!({
+                "description": "What stands against it; `informational` alone where nothing does",
+                "content": resource_content("OperationOutcome", &["nothingAgainstIt", "unprocessable"]),
+            });
+            let gone: &[_] = if operation.code == Code::Validate { &[] } else { &["410"] };
+            responses([("200", found)], &[&["413", "415"], gone].concat())
         }
         Code::Delete => responses([("204", json!({ "description": "Deleted, now or before" }))], &["412"]),
         Code::ConditionalDelete => {

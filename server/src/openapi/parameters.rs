@@ -2,9 +2,10 @@
 
 use serde_json::{Map, Value, json};
 use vitals_fhir::{
-    catalog::{self, Parameter, ParameterKind},
+    catalog::{self, Code, Operation, Parameter, ParameterKind},
     resource::ResourceType,
 };
+use vitals_fhir_profiles::Nominated;
 
 use super::{examples::STORED_ID, reference};
 
@@ -22,6 +23,26 @@ pub fn of_search(resource: ResourceType, governed: bool) -> impl Iterator<Item =
     let known = catalog::parameters(resource).iter();
     let known = known.filter(move |parameter| governed || parameter.kind != ParameterKind::Result);
     known.map(move |parameter| reference("parameters", &component(resource, parameter)))
+}
+
+/// The parameters of `$validate` that may stand in the address.
+pub fn of_validate(operation: &Operation) -> [Value; 2] {
+    let modes: &[&str] = match operation.code {
+        Code::Validate => &["create", "update"],
+        _ => &["create", "update", "delete", "profile"],
+    };
+    let urls = Nominated::urls(operation.resource);
+    let profile = format!("Canonical URL of a profile that it is held against as well: {}", urls.join(", "));
+    [
+        json!({
+            "name": "mode", "in": "query", "description": "What is to be tried, without doing it",
+            "schema": { "type": "string", "enum": modes },
+        }),
+        json!({
+            "name": "profile", "in": "query", "description": profile,
+            "schema": { "type": "string" }, "example": urls.last(),
+        }),
+    ]
 }
 
 /// The properties of a search as a form.

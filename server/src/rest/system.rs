@@ -52,7 +52,11 @@ pub async fn run(cx: &mut Exchange<'_>, request: &mut Request<'_>) -> Result<Res
         let bundle = Bundle::parse(bytes, &own).map_err(of_refused)?;
         let reader = Reader { access, bases: own, strict: prefer.strict };
         let steps = bundle.entries().iter().map(|entry| reader.step(entry)).collect();
-        let echo = if prefer.answer == Some(Return::Representation) { Echo::Written } else { Echo::Nothing };
+        let echo = match prefer.answer {
+            Some(Return::Representation) => Echo::Written,
+            Some(Return::Outcome) => Echo::Doubts,
+            Some(Return::Minimal) | None => Echo::Nothing,
+        };
         let status = |failure: &Failure| respond::status(failure.kind).as_u16();
         Ok::<_, Failure>(Plan { bundle, steps, bases: bases.clone(), echo, status })
     })?;
@@ -197,9 +201,12 @@ impl Reader<'_> {
                 }
                 What::Search(R::search(Query::parse(pairs, self.strict, &self.bases).map_err(Failure::malformed)?))
             }
-            Code::SearchTypePost | Code::SearchCompartment | Code::HistoryInstance | Code::HistoryType => {
-                return Err(not_in_a_bundle());
-            }
+            Code::SearchTypePost
+            | Code::SearchCompartment
+            | Code::HistoryInstance
+            | Code::HistoryType
+            | Code::Validate
+            | Code::ValidateInstance => return Err(not_in_a_bundle()),
         })
     }
 }

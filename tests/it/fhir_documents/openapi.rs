@@ -54,11 +54,19 @@ async fn examples_of_requests_work_as_pasted() {
     let tenant = Tenant::fresh().await;
     let all = tenant.all();
     let document = document(&tenant).await;
+    let example = |name: &str| &document["components"]["examples"][name]["value"];
+    // What the examples of changes are about.
+    for name in ["storedPatient", "storedHeartRate"] {
+        let (kind, id) = (&example(name)["resourceType"], &example(name)["id"]);
+        let path = format!("{}/{}", kind.as_str().expect("a type"), id.as_str().expect("an id"));
+        tenant.put(&path, &all, &example(name).to_string()).await.expect(201);
+    }
 
     let mut sent = Vec::new();
     for (path, method, operation) in operations(&document) {
         let Some(examples) = operation["requestBody"]["content"][FHIR]["examples"].as_object() else { continue };
         let path = path_of_examples(&document, path, operation);
+        let kind = &operation["tags"][0];
         // A conditional update says by criteria what it means.
         let criteria = if parameters(&document, operation).any(|one| one["name"] == "_id") { "?_id=ada" } else { "" };
         for (name, example) in examples {
@@ -67,9 +75,12 @@ async fn examples_of_requests_work_as_pasted() {
             let request = client().request(method.clone(), &address).bearer_auth(&all).header("content-type", FHIR);
             let answer = Answer::of(request.body(body)).await.sound();
 
-            if name == "refusedHeartRate" {
-                let said = &document["components"]["examples"]["unprocessable"]["value"];
-                assert_eq!(&answer.expect_outcome(422, "code-invalid").json(), said);
+            if path.ends_with("$validate") {
+                let said = if name == "refusedHeartRate" { "unprocessable" } else { "nothingAgainstIt" };
+                let found = answer.expect(200).json();
+                assert!(kind == "Patient" || &found == example(said), "{path} {name}: {found}");
+            } else if name == "refusedHeartRate" {
+                assert_eq!(&answer.expect_outcome(422, "code-invalid").json(), example("unprocessable"));
             } else {
                 assert!(answer.status < 300, "{method} {address} {name}: {} {}", answer.status, answer.body);
                 assert!(operation["responses"].get(answer.status.to_string()).is_some(), "{}", answer.status);
@@ -77,7 +88,7 @@ async fn examples_of_requests_work_as_pasted() {
             sent.push(name.as_str());
         }
     }
-    for name in ["patient", "heartRate", "bloodPressure", "refusedHeartRate", "transaction"] {
+    for name in ["patient", "heartRate", "bloodPressure", "refusedHeartRate", "question", "transaction"] {
         assert!(sent.contains(&name), "{name} stands nowhere");
     }
 }
