@@ -51,6 +51,11 @@ fn push_operation(page: &mut String, method: &str, path: &str, operation: &Value
     page.push_str("</summary>\n<p>");
     push_text(page, &operation["description"]);
     page.push_str("</p>\n<dl>");
+    for scope in operation["x-scopes"].as_array().into_iter().flatten() {
+        page.push_str("<dt><code>");
+        push_text(page, scope);
+        page.push_str("</code> (scope)</dt>");
+    }
     for parameter in operation["parameters"].as_array().into_iter().flatten() {
         let parameter = resolved(document, parameter);
         page.push_str("<dt><code>");

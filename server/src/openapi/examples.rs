@@ -129,7 +129,7 @@ const REFUSALS: [Refusal; 13] = [
                 "Heart rate: this unit is not allowed: use /min of UCUM",
                 Some("Observation.valueQuantity.code"),
             ),
-            ("required", "Vital sign: effective[x] is required", Some("Observation.effective")),
+            ("required", "Vital sign: effective[x] is required: add it", Some("Observation.effective")),
         ],
     },
     Refusal {

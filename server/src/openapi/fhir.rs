@@ -68,15 +68,14 @@ fn template(base: &str, operation: &Operation) -> String {
 }
 
 fn describe(operation: &Operation, base: &str, prefix: &str, place: &str) -> Value {
-    let scopes = scopes::sufficient(operation);
     let mut value = json!({
         "tags": [operation.resource.name()],
         "operationId": operation_id(operation, prefix),
         "summary": operation.summary,
-        "description": format!("{place} {} One of these scopes is enough: {}.", advice(operation), scopes.join(", ")),
+        "description": format!("{place} {} Scopes, one of them: {}.", advice(operation), scopes::in_short(operation)),
         "externalDocs": { "url": format!("https://hl7.org/fhir/R4/{}", section(operation.code)) },
         "security": [{ "accessToken": [] }],
-        "x-scopes": scopes,
+        "x-scopes": scopes::sufficient(operation),
         "parameters": parameters(operation, base),
     });
     match operation.code {

@@ -10,24 +10,51 @@ use vitals_fhir::{
 /// The scopes of which one is enough for an operation, the plainest of each kind. One of two letters takes one scope
 /// that has both; two scopes that have one each do as well, but are not listed.
 pub fn sufficient(operation: &Operation) -> Vec<String> {
-    let Operation { resource, letter, also, .. } = *operation;
-    let letters: String = std::iter::once(letter).chain(also).map(name).collect();
-    let reads = matches!(letter, Letter::Read | Letter::Search);
-    // A Patient with an id that the server makes is in no compartment that a token could name.
-    let confined = (resource, operation.code) != (ResourceType::Patient, Code::Create);
-    let contexts: &[&str] = if confined { &["patient", "user", "system"] } else { &["user", "system"] };
-    let mut scopes: Vec<_> = contexts.iter().map(|context| format!("{context}/{resource}.{letters}")).collect();
-    match resource {
-        _ if also.is_some() => {}
-        ResourceType::Observation => {
-            let right = if reads { "read" } else { "write" };
+    let right = smart(operation);
+    let mut scopes: Vec<_> = contexts(operation).iter().map(|context| format!("{context}/{right}")).collect();
+    match plain(operation) {
+        Some("users:read") => scopes.push("users:read".to_owned()),
+        Some(right) => {
             scopes.push(format!("vitals:{right}"));
             scopes.extend(Vital::ALL.map(|vital| format!("vitals.{}:{right}", vital.name())));
         }
-        ResourceType::Patient if reads => scopes.push("users:read".to_owned()),
-        ResourceType::Patient => {}
+        None => {}
     }
     scopes
+}
+
+/// The same in a few words.
+pub fn in_short(operation: &Operation) -> String {
+    let smart = format!("{}/{}", contexts(operation).join("|"), smart(operation));
+    match plain(operation) {
+        Some("users:read") => format!("{smart}, users:read"),
+        Some(right) => format!("{smart}, vitals:{right}, vitals.NAME:{right} of the vital it is"),
+        None => smart,
+    }
+}
+
+/// Type and letters.
+fn smart(operation: &Operation) -> String {
+    let letters: String = std::iter::once(operation.letter).chain(operation.also).map(name).collect();
+    format!("{}.{letters}", operation.resource)
+}
+
+/// A Patient with an id that the server makes is in no compartment that a token could name.
+fn contexts(operation: &Operation) -> &'static [&'static str] {
+    match (operation.resource, operation.code) {
+        (ResourceType::Patient, Code::Create) => &["user", "system"],
+        _ => &["patient", "user", "system"],
+    }
+}
+
+/// The scope of our own beside SMART's: `users:read`, or what a `vitals` scope must end with.
+fn plain(operation: &Operation) -> Option<&'static str> {
+    let reads = matches!(operation.letter, Letter::Read | Letter::Search);
+    match operation.resource {
+        _ if operation.also.is_some() => None,
+        ResourceType::Observation => Some(if reads { "read" } else { "write" }),
+        ResourceType::Patient => reads.then_some("users:read"),
+    }
 }
 
 const fn name(letter: Letter) -> char {
