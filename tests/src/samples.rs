@@ -47,6 +47,22 @@ pub const BODY_TEMPERATURE: &str = "8310-5";
 /// LOINC code of a laboratory value: glucose.
 pub const GLUCOSE: &str = "15074-8";
 
+/// The same without a time, as a vital sign may be: in its place an extension says that nobody knows it
+/// (<https://hl7.org/fhir/R4/extension-data-absent-reason.html>).
+pub fn undated(mut observation: Value) -> Value {
+    let reason = "http://hl7.org/fhir/StructureDefinition/data-absent-reason";
+    observation.as_object_mut().expect("an object").shift_remove("effectiveDateTime");
+    observation["_effectiveDateTime"] = json!({ "extension": [{ "url": reason, "valueCode": "unknown" }] });
+    observation
+}
+
+/// A laboratory value, which is no vital sign: neither by its code nor by its category.
+pub fn laboratory(id: &str, patient: &str) -> Value {
+    let mut observation = vital(id, patient, GLUCOSE, 5.4, "2026-03-01T08:00:00Z");
+    observation["category"][0]["coding"][0]["code"] = "laboratory".into();
+    observation
+}
+
 /// A heart rate.
 pub fn heart_rate(id: &str, patient: &str) -> Value {
     vital(id, patient, HEART_RATE, 72.0, "2026-03-01T08:00:00Z")
