@@ -13,6 +13,7 @@ from vitals_client.api.bundle import post_bundle
 from vitals_client.api.discovery import read_capabilities
 from vitals_client.api.observation import (
     create_observation, delete_observation, read_observation, search_observation, update_observation,
+    validate_observation,
 )
 from vitals_client.api.patient import read_patient, search_patient
 from vitals_client.models import (
@@ -77,16 +78,16 @@ def main(base, token, foreign_base, patient_id, observations):
         amended = update_observation.sync(tenant, created.id, client=client, body=created, if_match='W/"1"')
         assert isinstance(amended, Observation) and amended.meta.version_id == "2", amended
         stale = update_observation.sync_detailed(tenant, created.id, client=client, body=created, if_match='W/"1"')
-        assert stale.status_code == 412 and isinstance(stale.parsed, OperationOutcome), stale
+        assert stale.status_code == 412 and isinstance(stale.parsed, OperationOutcome), stale.content
         assert stale.parsed.issue[0].code == OperationOutcomeIssueCode.CONFLICT, stale.parsed
         assert delete_observation.sync_detailed(tenant, created.id, client=client).status_code == 204
         gone = read_observation.sync_detailed(tenant, created.id, client=client)
-        assert gone.status_code == 410, gone
+        assert gone.status_code == 410, gone.content
 
         # A refusal with two findings, each with its element.
         wrong = heart_rate(f"Patient/{patient_id}", 72, unit="bpm", time=UNSET)
         refused = create_observation.sync_detailed(tenant, client=client, body=wrong)
-        assert refused.status_code == 422 and isinstance(refused.parsed, OperationOutcome), refused
+        assert refused.status_code == 422 and isinstance(refused.parsed, OperationOutcome), refused.content
         findings = {(issue.code, *issue.expression) for issue in refused.parsed.issue}
         assert findings == {
             (OperationOutcomeIssueCode.CODE_INVALID, "Observation.valueQuantity.code"),
@@ -94,6 +95,11 @@ def main(base, token, foreign_base, patient_id, observations):
         }, findings
         for issue in refused.parsed.issue:
             assert issue.severity == OperationOutcomeIssueSeverity.ERROR and issue.diagnostics, issue
+
+        # The same, asked beforehand.
+        asked = validate_observation.sync_detailed(tenant, client=client, body=wrong)
+        assert asked.status_code == 200, asked.content
+        assert {(issue.code, *issue.expression) for issue in asked.parsed.issue} == findings, asked.content
 
         # A transaction: a patient and a heart rate of that patient.
         one = "urn:uuid:5a3c1f80-2b7e-4c5d-9e11-6f0a7b8c9d01"
@@ -114,12 +120,12 @@ def main(base, token, foreign_base, patient_id, observations):
 
         # Next door, and what is offered here.
         foreign = read_patient.sync_detailed(next_door, patient_id, client=client)
-        assert foreign.status_code == 403, foreign
+        assert foreign.status_code == 403, foreign.content
         assert foreign.parsed.issue[0].code == OperationOutcomeIssueCode.FORBIDDEN, foreign.parsed
         offered = read_capabilities.sync(tenant, client=client)
         assert {kind.type_ for kind in offered.rest[0].resource} >= {"Patient", "Observation"}, offered
 
-    print(f"read, {len(found)} over {pages} pages, create, update, delete, a 422 of {len(findings)} findings, a transaction")
+    print(f"read, {len(found)} over {pages} pages, create, update, delete, a 422 of {len(findings)} findings, $validate, a transaction")
 
 
 if __name__ == "__main__":

@@ -118,6 +118,12 @@ async function refusal(): Promise<number> {
     "error code-invalid Observation.valueQuantity.code",
     "error required Observation.effective",
   ]);
+  // The same, asked beforehand.
+  const asked = await client.POST("/t/{tenant}/fhir/Observation/$validate", {
+    params: { path: { tenant } },
+    body: wrong,
+  });
+  assert.deepEqual(given(asked.data, asked.error).issue?.map((issue) => issue.code).sort(), ["code-invalid", "required"]);
   return findings.length;
 }
 
@@ -156,4 +162,4 @@ await write();
 const findings = await refusal();
 await transaction();
 await foreign();
-console.log(`read, ${found} over ${pages} pages, create, update, delete, a 422 of ${findings} findings, a transaction`);
+console.log(`read, ${found} over ${pages} pages, create, update, delete, a 422 of ${findings} findings, $validate, a transaction`);
