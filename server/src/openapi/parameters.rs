@@ -119,7 +119,7 @@ fn may_repeat(resource: ResourceType, name: &str) -> bool {
 /// A value that finds something among the examples, or would.
 fn example(resource: ResourceType, name: &str) -> Value {
     match (resource, name) {
-        (ResourceType::Patient, "_id") => json!("ada"),
+        (ResourceType::Patient, "_id") | (ResourceType::Observation, "patient") => json!("ada"),
         (ResourceType::Patient, "identifier") => json!(["urn:example:mrn|1815-1210"]),
         (ResourceType::Patient, "name" | "family") => json!(["love"]),
         (ResourceType::Patient, "given") => json!(["ada"]),
@@ -128,7 +128,6 @@ fn example(resource: ResourceType, name: &str) -> Value {
         (ResourceType::Patient, "active") => json!("true"),
         (ResourceType::Patient, "_sort") => json!("family"),
         (ResourceType::Observation, "_id") => json!(STORED_ID),
-        (ResourceType::Observation, "patient") => json!("ada"),
         (ResourceType::Observation, "subject") => json!("Patient/ada"),
         (ResourceType::Observation, "code" | "combo-code") => {
             json!(["http://loinc.org|8867-4,http://loinc.org|9279-1"])

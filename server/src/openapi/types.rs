@@ -53,9 +53,7 @@ pub fn schemas() -> Map<String, Value> {
     let mut waiting = ROOTS.to_vec();
     let mut made = BTreeMap::from([(schema_name("Resource"), any_resource(&descriptions))]);
     while let Some(kind) = waiting.pop() {
-        if !made.contains_key(&schema_name(kind)) {
-            made.insert(schema_name(kind), schema(kind, &descriptions, &mut waiting));
-        }
+        made.entry(schema_name(kind)).or_insert_with(|| schema(kind, &descriptions, &mut waiting));
     }
     made.into_iter().collect()
 }
