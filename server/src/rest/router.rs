@@ -146,7 +146,7 @@ pub fn fhir(path: &str) -> Fhir<'_> {
             // Some clients escape the sign, which a path needs not.
             (Some(kind), ["$validate" | "%24validate"]) => Fhir::Validate(kind),
             (Some(kind), [id, "$validate" | "%24validate"]) => Fhir::InstanceValidate(kind, id),
-            (Some(_), [operation]) if operation.starts_with(['$', '%']) => Fhir::Nothing,
+            (Some(_), [operation]) if operation.starts_with('$') => Fhir::Nothing,
             (Some(kind), [id]) => Fhir::Instance(kind, id),
             (Some(kind), [id, "_history"]) => Fhir::InstanceHistory(kind, id),
             // Of the types here, one is in the compartment of another.
