@@ -44,6 +44,9 @@ const LEFT_OUT: [&str; 12] = [
 /// Types of R4 that have the shape of another and differ by a rule only.
 const QUANTITIES: [&str; 4] = ["Age", "Count", "Distance", "Duration"];
 
+/// The longest list of codes that is worth a type of its own: there are 148 resource types.
+const MOST_CODES: usize = 40;
+
 /// What is said of types and elements beside their names: `Type` or `Type.element`, and a sentence.
 const DESCRIPTIONS: &str = include_str!("descriptions.tsv");
 
@@ -105,8 +108,11 @@ fn schema(kind: &'static str, descriptions: &HashMap<&str, &str>, waiting: &mut 
 fn content(kind: &str, element: &Definition, waiting: &mut Vec<&'static str>) -> Option<Value> {
     Some(match element.holds {
         Holds::Primitive(primitive) => match codes_of(kind, element.name) {
-            Some(codes) => json!({ "type": "string", "enum": codes }),
-            None => self::primitive(primitive),
+            Some(codes) if codes.iter().any(|code| !is_name(code)) => {
+                json!({ "type": "string", "description": format!("One of {}", codes.join(" ")) })
+            }
+            Some(codes) if codes.len() <= MOST_CODES => json!({ "type": "string", "enum": codes }),
+            _ => self::primitive(primitive),
         },
         Holds::Type(held) if LEFT_OUT.contains(&held) => return None,
         Holds::Type(held) => {
@@ -117,6 +123,11 @@ fn content(kind: &str, element: &Definition, waiting: &mut Vec<&'static str>) ->
         Holds::Resource if element.name == "contained" => reference("schemas", "Resource"),
         Holds::Resource => json!({ "oneOf": ENTRIES.map(|name| reference("schemas", name)) }),
     })
+}
+
+/// Whether a generator can make a name of a code; of `<=` some make none and stop.
+fn is_name(code: &str) -> bool {
+    code.starts_with(|first: char| first.is_ascii_alphabetic())
 }
 
 /// A primitive in JSON. No `format` that makes a client parse text: digits and precision are part of the value.
@@ -152,8 +163,9 @@ fn described(item: Value, element: &Definition, said: Option<&str>) -> Value {
         Holds::Type(_) | Holds::Resource => None,
     };
     let is_reference = item.get("$ref").is_some();
+    let own = item["description"].as_str().map(str::to_owned);
     let mut schema = if element.array { json!({ "type": "array", "items": item }) } else { item };
-    let texts: Vec<_> = said.into_iter().chain(form).collect();
+    let texts: Vec<_> = said.into_iter().chain(form).chain(own.as_deref()).collect();
     if !texts.is_empty() && (element.array || !is_reference) {
         schema["description"] = Value::String(texts.join(". "));
     }
@@ -252,6 +264,8 @@ mod tests {
         let gender = &schemas["Patient"]["properties"]["gender"];
         assert_eq!(gender["enum"], json!(["female", "male", "other", "unknown"]));
         assert!(schemas["Patient"]["properties"]["language"].get("enum").is_none());
-        assert_eq!(schemas["Quantity"]["properties"]["comparator"]["enum"].as_array().map(Vec::len), Some(4));
+        let comparator = &schemas["Quantity"]["properties"]["comparator"];
+        assert!(comparator.get("enum").is_none(), "no names can be made of these");
+        assert!(comparator["description"].as_str().unwrap().ends_with("One of < <= > >="), "{comparator}");
     }
 }
