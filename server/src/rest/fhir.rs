@@ -242,6 +242,7 @@ fn resource<R: Resource>(request: &Request<'_>, found: Versioned<R>) -> Result<R
 
 async fn create<R: Table>(cx: &mut Exchange<'_>, request: &mut Request<'_>) -> Result<Response, Failure> {
     request.incoming.refuse_conditions(&["if-match", "if-none-match"])?;
+    refuse_criteria(&request.query)?;
     let bases = request.bases(cx.access);
     let criteria = match request.incoming.if_none_exist()? {
         None => None,
@@ -259,6 +260,19 @@ async fn create<R: Table>(cx: &mut Exchange<'_>, request: &mut Request<'_>) -> R
     match interaction::conditional_create::conditional_create(cx, &criteria, &body).await? {
         Ensured::Created(created) => Ok(written(cx.access, request, StatusCode::CREATED, created, &body)),
         Ensured::Found { resource, readable } => Ok(answered(request, StatusCode::OK, resource, readable, Vec::new)),
+    }
+}
+
+/// Refuses criteria in the address of a create: whoever sends them there means not to create a second one.
+pub(super) fn refuse_criteria(query: &[(String, String)]) -> Result<(), Failure> {
+    match query.iter().find(|(name, _)| !name.starts_with('_')) {
+        None => Ok(()),
+        Some((name, _)) => {
+            let text = "A create takes no criteria in its address: send them in If-None-Exist, and nothing is created \
+                        where one resource meets them.";
+            let shown: String = name.chars().take(64).collect();
+            Err(Failure::malformed(Issue::error(IssueCode::NotSupported, text).at(shown)))
+        }
     }
 }
 

@@ -130,6 +130,9 @@ impl Reader<'_> {
         fhir::demand(self.access, asked.operation)?;
         let pairs = search::form_pairs(query).map_err(Failure::malformed)?;
         let conditions = Conditions::of(request, &method)?;
+        if asked.operation.code == Code::Create {
+            fhir::refuse_criteria(&pairs)?;
+        }
         match (entry.has_resource(), matches!(method, Method::POST | Method::PUT)) {
             (false, true) => return Err(malformed(IssueCode::Required, "This entry needs a resource.")),
             (true, false) => return Err(malformed(IssueCode::Invalid, "This entry takes no resource.")),
