@@ -87,6 +87,13 @@ pub async fn malformed(app: &App, incoming: &Incoming, malformed: Malformed) -> 
         Malformed::Host => {
             Failure::new(Kind::Malformed, IssueCode::Invalid, "not one host", "There must be one Host header.")
         }
+        Malformed::Framing => Failure::new(
+            Kind::Malformed,
+            IssueCode::Invalid,
+            "ambiguous end",
+            "The lines of a request must end in CR LF, and its head must say once how long its body is: by one \
+             Content-Length, or by Transfer-Encoding: chunked.",
+        ),
     };
     let base = trail::base_of(&incoming.path);
     let private = match router::address(&incoming.path) {
