@@ -228,7 +228,7 @@ fn second_token() -> Failure {
 }
 
 /// An id in an address. What is no id cannot be known here, so the answer is that of an unknown one.
-fn id<R: Resource>(raw: &str) -> Result<Id<R>, Failure> {
+pub fn id<R: Resource>(raw: &str) -> Result<Id<R>, Failure> {
     raw.parse().map_err(|_| {
         Failure::new(
             Kind::NotFound,
