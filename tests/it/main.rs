@@ -5,6 +5,7 @@ mod attacks_tenant;
 mod attacks_token;
 mod bundle_batch;
 mod bundle_conditional;
+mod bundle_lists;
 mod bundle_transaction;
 mod commands;
 mod fhir;
