@@ -1,6 +1,7 @@
 //! The one integration binary: tests speak HTTP to a real server on a real PostgreSQL (see the harness in `src`).
 
 mod attacks_keys;
+mod attacks_parser;
 mod attacks_patient;
 mod attacks_tenant;
 mod attacks_token;
