@@ -5,6 +5,7 @@ mod attacks_parser;
 mod attacks_patient;
 mod attacks_tenant;
 mod attacks_token;
+mod attacks_transport;
 mod bundle_batch;
 mod bundle_conditional;
 mod bundle_lists;

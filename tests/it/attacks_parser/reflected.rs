@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 use serde_json::Value;
-use vitals_tests::{Answer, Tenant, forge, ledger, poll, program, raw, samples, tenant::client};
+use vitals_tests::{Answer, Tenant, forge, ledger, poll, program::Outside, raw, samples, tenant::client};
 
 use super::FHIR;
 
@@ -99,13 +99,15 @@ async fn what_is_sent_splits_no_header() {
 /// than a value.
 #[tokio::test]
 async fn what_is_sent_is_no_line_of_a_log() {
-    let shared = program::shared().await;
-    let name = format!("log-{}", &uuid::Uuid::new_v4().simple().to_string()[..12]);
-    shared.program.run(&["tenant", "create", &name]).await.expect(0);
-    let token = shared.program.run(&["token", "--tenant", &name, "--scope", "system/*.rs"]).await.expect(0);
-    let token = token.stdout.trim().to_owned();
-    let base = format!("{}/t/{name}/fhir", shared.server.url);
     const FORGED: &str = "forged-line";
+    let outside = Outside::fresh().await;
+    let name = outside.tenants(1).await.remove(0);
+    let program = outside.program.clone().with("VITALS_PUBLIC_URL", "http://vitals.test");
+    let token = program.run(&["token", "--tenant", &name, "--scope", "system/*.rs"]).await.expect(0);
+    let token = token.stdout.trim().to_owned();
+    let server = program.serve().await;
+    let base = format!("{}/t/{name}/fhir", server.url);
+    Answer::of(client().get(format!("{base}/Patient")).bearer_auth(&token)).await.expect(200);
     let json = format!("\",\"level\":\"ERROR\",\"message\":\"{FORGED}\"}}{{\"a\":\"");
     let encoded = "%0a%7b%22message%22%3a%22forged-line%22%7d%0a%1b%5b31m";
     let kid = format!("k\n{{\"message\":\"{FORGED}\"}}\n\u{1b}[31m");
@@ -119,10 +121,7 @@ async fn what_is_sent_is_no_line_of_a_log() {
         ("X31 JSON in a trace", ask(format!("{base}/Patient")).bearer_auth(&token).header("traceparent", &json)),
         ("X31 line end in an id", ask(format!("{base}/Patient/{encoded}")).bearer_auth(&token)),
         ("X31 line end in a type", ask(format!("{base}/{encoded}")).bearer_auth(&token)),
-        (
-            "X31 line end in a tenant",
-            ask(format!("{}/t/{encoded}/fhir/Patient", shared.server.url)).bearer_auth(&token),
-        ),
+        ("X31 line end in a tenant", ask(format!("{}/t/{encoded}/fhir/Patient", server.url)).bearer_auth(&token)),
         ("X31 line end in a value", ask(format!("{base}/Patient?name={encoded}")).bearer_auth(&token)),
         ("X31 line end in a name", ask(format!("{base}/Patient?{encoded}=1")).bearer_auth(&token)),
         ("X31 line end in a kid", ask(format!("{base}/Patient")).bearer_auth(&strange)),
@@ -135,7 +134,7 @@ async fn what_is_sent_is_no_line_of_a_log() {
         let answer = Answer::of(request).await.sound();
         ids.push((label, answer.header("x-request-id").to_owned()));
     }
-    let log = || shared.server.process.stderr();
+    let log = || server.process.stderr();
     let answered = |id: &str| {
         let lines = log();
         let of = |line: &&str| line.contains(id) && line.contains("\"answered\"");
