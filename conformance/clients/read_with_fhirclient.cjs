@@ -45,6 +45,9 @@ async function main() {
   const created = await client.create({
     resourceType: "Observation",
     status: "final",
+    category: [
+      { coding: [{ system: "http://terminology.hl7.org/CodeSystem/observation-category", code: "vital-signs" }] },
+    ],
     code: { coding: [{ system: "http://loinc.org", code: "8867-4" }] },
     subject: { reference: `Patient/${patient}` },
     effectiveDateTime: "2026-01-01T08:00:00Z",

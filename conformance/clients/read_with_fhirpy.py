@@ -31,6 +31,8 @@ def main(base, token, foreign_base, patient_id, observations):
     weight = client.resource(
         "Observation",
         status="final",
+        category=[{"coding": [{
+            "system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "vital-signs"}]}],
         code={"coding": [{"system": "http://loinc.org", "code": "29463-7"}]},
         subject=patient.to_reference(),
         effectiveDateTime="2026-01-01T08:00:00Z",

@@ -7,11 +7,13 @@
 
 mod json;
 mod ndjson;
+mod refused;
 
 use std::fmt;
 
 use json::{Json, Member};
 pub use ndjson::{Line, LineError, last_of_each, lines};
+pub use refused::{EXCEPTIONS, Exception, Issue, Judged, Refusal, exceptions, judge, refusals};
 
 /// The members of `meta` that are the server's.
 const SET_BY_SERVER: [&str; 2] = ["versionId", "lastUpdated"];

@@ -7,12 +7,21 @@ use serde::Deserialize;
 /// A resource on a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line<'a> {
+    /// Which line it is, counted from one.
+    pub number: usize,
     /// Its type.
     pub resource_type: String,
     /// Its id; without one it cannot be asked for again.
     pub id: Option<String>,
     /// The line.
     pub text: &'a str,
+}
+
+impl Line<'_> {
+    /// `Type/id`, where it has an id.
+    pub fn address(&self) -> Option<String> {
+        self.id.as_ref().map(|id| format!("{}/{id}", self.resource_type))
+    }
 }
 
 /// A line that is no resource.
@@ -38,15 +47,12 @@ pub fn lines(text: &str) -> Result<Vec<Line<'_>>, LineError> {
     written
         .map(|(at, line)| {
             let head: Head = serde_json::from_str(line).map_err(|source| LineError { number: at + 1, source })?;
-            Ok(Line { resource_type: head.resource_type, id: head.id, text: line })
+            Ok(Line { number: at + 1, resource_type: head.resource_type, id: head.id, text: line })
         })
         .collect()
 }
 
 /// The lines that can be asked for again, by `Type/id`; of several with one address the last, which replaced the others.
 pub fn last_of_each<'a>(lines: &[Line<'a>]) -> BTreeMap<String, &'a str> {
-    lines
-        .iter()
-        .filter_map(|line| line.id.as_ref().map(|id| (format!("{}/{id}", line.resource_type), line.text)))
-        .collect()
+    lines.iter().filter_map(|line| Some((line.address()?, line.text))).collect()
 }

@@ -1,4 +1,4 @@
-use super::{Comparison, Kind, compare, last_of_each, lines};
+use super::{Comparison, EXCEPTIONS, Kind, compare, exceptions, judge, last_of_each, lines, refusals};
 
 fn differences(written: &str, read: &str) -> Vec<(String, Kind)> {
     let Comparison { differences, .. } = compare(written, read).expect("both texts are JSON");
@@ -99,4 +99,61 @@ fn the_last_line_of_an_address_is_the_one_to_expect() {
     assert_eq!(last.len(), 1);
     assert!(last["Patient/a"].contains("\"n\":2"));
     assert_eq!(lines("{}\nno").expect_err("not a resource").number, 1);
+}
+
+#[test]
+fn what_was_refused_is_held_against_what_has_to_be() {
+    let list = "# a comment\nofficial.ndjson\tObservation\tb\trequired\tObservation.effective\tit has none\n";
+    let exceptions = exceptions(list);
+    let text = "{\"resourceType\":\"Observation\",\"id\":\"a\"}\n\n{\"resourceType\":\"Observation\",\"id\":\"b\"}";
+    let found = lines(text).expect("resources");
+    let issue = r#"{"code":"required","expression":"Observation.effective","diagnostics":"d"}"#;
+    let error =
+        |file: &str, line: u8, issues: &str| format!(r#"{{"file":"{file}","line":{line},"issues":[{issues}]}}"#);
+    let was_refused = [("Observation/b".to_owned(), "required Observation.effective".to_owned())];
+    let missing = "official.ndjson: Observation/b was not refused for required Observation.effective";
+    let line = |line: u8, rest: &str| format!("x/official.ndjson line {line}: Observation/{rest}");
+    for (file, errors, refused, faults) in [
+        ("x/official.ndjson", error("x/official.ndjson", 3, issue), true, vec![]),
+        ("x/official.ndjson", String::new(), false, vec![format!("x/{missing}")]),
+        // Another line, another reason, another beside it, one too many, and another file.
+        (
+            "x/official.ndjson",
+            error("x/official.ndjson", 1, issue),
+            false,
+            vec![line(1, "a was refused: required Observation.effective"), format!("x/{missing}")],
+        ),
+        (
+            "x/official.ndjson",
+            error("x/official.ndjson", 3, r#"{"code":"value","expression":null}"#),
+            false,
+            vec![line(3, "b was refused: value "), format!("x/{missing}")],
+        ),
+        (
+            "x/official.ndjson",
+            error("x/official.ndjson", 3, &format!("{issue},{issue}")),
+            false,
+            vec![
+                line(3, "b was refused: required Observation.effective, required Observation.effective"),
+                format!("x/{missing}"),
+            ],
+        ),
+        (
+            "x/official.ndjson",
+            format!("{}\n{}", error("x/official.ndjson", 3, issue), error("x/official.ndjson", 1, issue)),
+            true,
+            vec![line(1, "a was refused: required Observation.effective")],
+        ),
+        ("x/other.ndjson", error("x/official.ndjson", 3, issue), false, vec![]),
+    ] {
+        let judged = judge(file, &found, &refusals(&errors).expect("a list"), &exceptions);
+        assert_eq!(judged.refused.into_iter().eq(was_refused.clone()), refused, "{errors}");
+        assert_eq!(judged.faults, faults, "{errors}");
+    }
+}
+
+#[test]
+fn the_list_of_exceptions_is_understood_to_its_last_line() {
+    let count = EXCEPTIONS.lines().filter(|line| !line.starts_with('#')).count();
+    assert!(count > 0 && exceptions(EXCEPTIONS).len() == count, "{EXCEPTIONS}");
 }

@@ -19,6 +19,7 @@
 
 mod contained;
 mod narrative;
+mod nominated;
 mod place;
 mod plausible;
 mod profile;
@@ -29,6 +30,7 @@ mod walk;
 
 use vitals_fhir::{json::Value, outcome::Issue, resource::ResourceType};
 
+pub use nominated::{Nominated, validate_as};
 pub use plausible::plausibility;
 pub use profile::{Place, VitalCode, VitalProfile, codes, profile, vitals};
 
@@ -47,12 +49,17 @@ pub const VITAL_SIGNS_PROFILE: &str = "http://hl7.org/fhir/StructureDefinition/v
 ///
 /// Total all the same: what is not of its type counts as absent. Every issue is an error with an expression.
 pub fn validate(root: Value<'_>, resource: ResourceType) -> Vec<Issue> {
+    judged(root, resource, 0)
+}
+
+/// The same, with profiles that apply whatever the resource says of itself.
+fn judged(root: Value<'_>, resource: ResourceType, nominated: profile::ProfileSet) -> Vec<Issue> {
     let place = place::Place::root(resource.name());
     let mut walk = Walk::new(root);
     walk.resource(root, resource.name(), &place);
     let mut issues = walk.into_issues();
     if resource == ResourceType::Observation {
-        vital_sign::check(root, &place, &mut issues);
+        vital_sign::check(root, nominated, &place, &mut issues);
     }
     issues.into_list()
 }

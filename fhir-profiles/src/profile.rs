@@ -156,6 +156,11 @@ impl Profiles {
         with.fold(0, |set, (at, _)| set | 1 << at)
     }
 
+    /// A profile and those it is based on.
+    pub fn with_bases(&self, at: usize) -> ProfileSet {
+        with_bases(at, &self.list)
+    }
+
     /// The profiles of a set.
     pub fn each(&'static self, set: ProfileSet) -> impl Iterator<Item = &'static Profile> + Clone {
         self.list.iter().enumerate().filter(move |(at, _)| set & (1 << at) != 0).map(|(_, profile)| profile)
@@ -174,7 +179,7 @@ fn read() -> Profiles {
     let list: Vec<_> = FILES.iter().map(|(_, text)| profile_of(text, &mut bit)).collect();
     let mut by_code: Vec<(&'static str, ProfileSet)> = Vec::new();
     for (at, profile) in list.iter().enumerate() {
-        let set = 1 << at | bases(profile, &list);
+        let set = with_bases(at, &list);
         for code in &profile.codes {
             match by_code.iter_mut().find(|(loinc, _)| *loinc == code.loinc) {
                 Some((_, sets)) => *sets |= set,
@@ -188,10 +193,10 @@ fn read() -> Profiles {
     Profiles { list, by_code, vitals, vital_codes }
 }
 
-fn bases(profile: &Profile, list: &[Profile]) -> ProfileSet {
-    let Some(base) = profile.base else { return 0 };
-    let at = FILES.iter().position(|(name, _)| *name == base).expect("the base of a profile is a file beside it");
-    1 << at | bases(&list[at], list)
+fn with_bases(at: usize, list: &[Profile]) -> ProfileSet {
+    let Some(base) = list[at].base else { return 1 << at };
+    let below = FILES.iter().position(|(name, _)| *name == base).expect("the base of a profile is a file beside it");
+    1 << at | with_bases(below, list)
 }
 
 fn of_vital(list: &[Profile], vital: Vital) -> &Profile {

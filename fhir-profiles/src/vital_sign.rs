@@ -14,10 +14,14 @@ use crate::{
 
 pub(crate) use component::rule_of;
 
-/// Finds what the profiles that apply to an Observation ask for and it does not have.
-pub(crate) fn check(root: Value<'_>, place: &Place<'_>, issues: &mut Issues) {
+/// Finds what the profiles that apply to an Observation ask for and it does not have; those of `nominated` apply whatever
+/// its code and category are.
+pub(crate) fn check(root: Value<'_>, nominated: ProfileSet, place: &Place<'_>, issues: &mut Issues) {
     let by_code = by_code(root);
-    let set = by_code | by_category(root);
+    for profile in TABLE.each(nominated & !by_code) {
+        code(profile, place, issues);
+    }
+    let set = by_code | by_category(root) | nominated;
     if set == 0 {
         return;
     }
@@ -89,6 +93,14 @@ fn category(root: Value<'_>, profile: &Profile, place: &Place<'_>, issues: &mut 
     }
 }
 
+/// A profile that the code does not make apply has a code of its own, or none.
+fn code(profile: &Profile, place: &Place<'_>, issues: &mut Issues) {
+    if let Some(first) = profile.codes.first() {
+        let message = format!("{}: add a coding with LOINC {} ({})", profile.title, first.loinc, first.display);
+        issues.add(IssueCode::Required, &place.child("code").child("coding"), message);
+    }
+}
+
 /// The profile's code stands once in `code`; where there are several, each of them.
 fn codes(root: Value<'_>, profile: &Profile, place: &Place<'_>, issues: &mut Issues) {
     if profile.codes.is_empty() {
@@ -110,7 +122,11 @@ fn codes(root: Value<'_>, profile: &Profile, place: &Place<'_>, issues: &mut Iss
 fn elements(root: Value<'_>, profile: &Profile, found: &Found<'_>, place: &Place<'_>, issues: &mut Issues) {
     for (bit, name) in &profile.required {
         if found.slots & bit == 0 {
-            issues.add(IssueCode::Required, &place.child(name), format!("{}: {name} is required", profile.title));
+            issues.add(
+                IssueCode::Required,
+                &place.child(name),
+                format!("{}: {name} is required: add it", profile.title),
+            );
         }
     }
     for choice in &profile.choices {

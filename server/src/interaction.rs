@@ -18,6 +18,8 @@ pub mod vread;
 
 pub use exchange::{Exchange, Note};
 
+use vitals_fhir::{json, outcome::Issue};
+use vitals_fhir_profiles::plausibility;
 use vitals_store::{
     StoreError,
     rows::WriteRefused,
@@ -69,6 +71,11 @@ async fn conclude<T>(
         _ => tx.rollback().await?,
     }
     outcome
+}
+
+/// What is improbable about a resource, though nothing stands against it.
+pub fn doubts(text: &str) -> Vec<Issue> {
+    json::parse(text.as_bytes()).map_or_else(|_| Vec::new(), |document| plausibility(document.root()))
 }
 
 /// The result of an interaction.

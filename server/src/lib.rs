@@ -16,6 +16,7 @@ pub mod interaction;
 pub mod job;
 pub mod listen;
 pub mod openapi;
+pub mod operation;
 pub mod rest;
 pub mod state;
 pub mod telemetry;

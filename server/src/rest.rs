@@ -10,6 +10,7 @@ mod fhir;
 mod list;
 pub mod metadata;
 mod negotiate;
+mod operation;
 mod page;
 mod public;
 mod request;

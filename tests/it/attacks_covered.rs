@@ -57,7 +57,8 @@ fn every_attack_has_a_row_with_its_number() {
     for folder in ["it", "bench"] {
         gather(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut found);
     }
-    let numbers = NUMBERS.iter().flat_map(|(family, first, last)| (*first..=*last).map(move |n| format!("{family}{n:02}")));
+    let numbers =
+        NUMBERS.iter().flat_map(|(family, first, last)| (*first..=*last).map(move |n| format!("{family}{n:02}")));
     let missing: Vec<String> = numbers.filter(|number| !found.contains(number)).collect();
     assert!(missing.is_empty(), "no row for {missing:?}");
 }

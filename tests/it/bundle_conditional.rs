@@ -251,6 +251,8 @@ async fn p33_p34_references_and_contained_resources_are_no_way_to_another_patien
     // P34: what is contained is stored inside and found nowhere else.
     let mut resource = observation("p1", "2");
     resource["contained"] = json!([samples::patient("p2", "y"), samples::heart_rate("inside", "p2")]);
+    resource["performer"] = json!([{ "reference": "#p2" }]);
+    resource["derivedFrom"] = json!([{ "reference": "#inside" }]);
     let answer = tenant.post("", &confined, &bundle("transaction", &[write("POST", "Observation", &resource)])).await;
     assert_eq!(statuses(&answer), [201], "{}", answer.body);
     assert_eq!(tenant.get("Observation?patient=p2", &all).await.ids(), Vec::<String>::new());

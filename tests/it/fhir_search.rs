@@ -181,20 +181,30 @@ fn coded(id: &str, code: &[&str], category: &[&str]) -> Value {
     })
 }
 
+/// The same with a vital's code, and with what its profile asks for.
+fn coded_vital(id: &str, code: &[&str], category: &[&str]) -> Value {
+    const VITAL_SIGNS: &str = "http://terminology.hl7.org/CodeSystem/observation-category|vital-signs";
+    let mut observation = coded(id, code, &[category, &[VITAL_SIGNS]].concat());
+    observation["subject"] = json!({ "reference": "Patient/p1" });
+    observation["effectiveDateTime"] = json!("2026-03-01");
+    observation["dataAbsentReason"] = json!({ "text": "the device was switched off" });
+    observation
+}
+
 #[tokio::test]
 async fn observations_are_found_by_code_and_category() {
     let tenant = Tenant::fresh().await;
     put_all(
         &tenant,
         [
-            coded("hr", &["http://loinc.org|8867-4", "urn:local|pulse"], &["urn:cat|vital-signs"]),
-            coded(
+            coded_vital("hr", &["http://loinc.org|8867-4", "urn:local|pulse"], &["urn:cat|vital-signs"]),
+            coded_vital(
                 "spo",
                 &["http://loinc.org|59408-5", "http://loinc.org|2708-6"],
                 &["urn:cat|vital-signs", "urn:cat|exam"],
             ),
             // Two vitals in one, and a vital's code in another system.
-            coded("mix", &["http://loinc.org|8867-4", "http://loinc.org|9279-1"], &["exam"]),
+            coded_vital("mix", &["http://loinc.org|8867-4", "http://loinc.org|9279-1"], &["exam"]),
             coded("own", &["urn:local|8867-4"], &["urn:other|vital-signs"]),
             coded("bare", &["8867-4"], &["urn:cat|a,b"]),
             json!({ "resourceType": "Observation", "id": "text", "status": "final", "code": { "text": "8867-4" } }),
@@ -219,12 +229,12 @@ async fn observations_are_found_by_code_and_category() {
             (&[("code", "http://loinc.org|8867-4"), ("code", "urn:local|pulse")], "hr"),
             (&[("code", "HTTP://loinc.org|8867-4")], ""),
             (&[("code", "8867-40")], ""),
-            (&[("category", "vital-signs")], "hr own spo"),
+            (&[("category", "vital-signs")], "hr mix own spo"),
             (&[("category", "urn:cat|vital-signs")], "hr spo"),
             (&[("category", "urn:cat|")], "bare hr spo"),
             (&[("category", "exam")], "mix spo"),
             (&[("category", r"a\,b")], "bare"),
-            (&[("category", "exam"), ("category", "vital-signs")], "spo"),
+            (&[("category", "exam"), ("category", "urn:cat|vital-signs")], "spo"),
             (&[("category", "exam"), ("code", "http://loinc.org|8867-4")], "mix"),
             (&[("_id", "hr,spo"), ("code", "8867-4")], "hr"),
         ],

@@ -96,8 +96,8 @@ async fn indistinguishable(rows: &Rows<'_>, operation: &Operation, bases: &[Stri
 /// What the other tenant's own token gets at its own base: what it may do with an id of its own that is new to it.
 fn unknown_to_it(code: Code, confined: bool) -> u16 {
     match code {
-        Code::Read | Code::Vread | Code::HistoryInstance | Code::Delete => 404,
-        Code::SearchType | Code::SearchTypePost | Code::SearchCompartment | Code::HistoryType => 200,
+        Code::Read | Code::Vread | Code::HistoryInstance | Code::ValidateInstance | Code::Delete => 404,
+        Code::SearchType | Code::SearchTypePost | Code::SearchCompartment | Code::HistoryType | Code::Validate => 200,
         Code::ConditionalDelete => 204,
         Code::Create if confined => 403,
         Code::Update | Code::ConditionalUpdate if confined => 404,
@@ -171,6 +171,8 @@ async fn the_same_requests_succeed_with_the_tenants_own_token() {
                 | Code::SearchTypePost
                 | Code::SearchCompartment
                 | Code::HistoryType
+                | Code::Validate
+                | Code::ValidateInstance
                 | Code::Update
                 | Code::ConditionalUpdate => 200,
             };

@@ -24,11 +24,12 @@ const LAYERS: [&[&str]; 10] = [
 ];
 
 /// Pairs on one line that may see each other all the same.
-const NEIGHBOURS: [(&str, &str); 9] = [
+const NEIGHBOURS: [(&str, &str); 10] = [
     ("config", "egress"),
     ("telemetry", "config"),
     ("egress", "telemetry"),
     ("job", "interaction"),
+    ("operation", "interaction"),
     ("audit", "egress"),
     ("admin", "rest"),
     ("oauth", "rest"),

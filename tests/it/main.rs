@@ -33,3 +33,4 @@ mod silence;
 mod starting;
 mod trail;
 mod trail_lost;
+mod validation;

@@ -3,13 +3,24 @@
 use serde_json::{Value, json};
 use vitals_tests::{Answer, Tenant, samples};
 
-const CATEGORIES: &str = "http://terminology.hl7.org/CodeSystem/observation-category";
+/// Makes a resource with this id.
+type Made = fn(&str) -> Value;
 
-/// A heart rate of `p1` with another category.
+/// An Observation of `p1` in this category; its code is no vital's, whose category could not change.
 fn of_category(id: &str, category: &str) -> Value {
-    let mut observation = samples::heart_rate(id, "p1");
-    observation["category"] = json!([{ "coding": [{ "system": CATEGORIES, "code": category }] }]);
+    let mut observation = samples::laboratory(id, "p1");
+    observation["category"][0]["coding"][0]["code"] = category.into();
     observation
+}
+
+fn of_status(id: &str, status: &str) -> Value {
+    let mut observation = samples::heart_rate(id, "p1");
+    observation["status"] = status.into();
+    observation
+}
+
+fn saturation(id: &str) -> Value {
+    samples::vital(id, "p1", samples::SPO2, 97.0, "2026-03-01T08:00:00Z")
 }
 
 async fn put(tenant: &Tenant, token: &str, resource: &Value) -> Answer {
@@ -81,46 +92,26 @@ async fn o09_a_version_is_in_reach_only_together_with_the_current_one() {
 async fn o09_a_put_that_leaves_the_limit_is_403_and_one_from_outside_of_it_404() {
     let tenant = Tenant::fresh().await;
     let restricted = json!({ "security": [{ "system": "urn:labels", "code": "R" }] });
-    let inside = samples::heart_rate("in", "p1");
-    let with = |id: &str, name: &str, value: Value| {
-        let mut resource = samples::heart_rate(id, "p1");
-        resource[name] = value;
-        resource
-    };
-    for (number, (scope, name, outside)) in [
+    let heart_rate: Made = |id| samples::heart_rate(id, "p1");
+    let cases: [(&str, Made, Made); 5] = [
         (
             "system/Observation.cruds?category=vital-signs",
-            "category",
-            of_category("x", "laboratory")["category"].clone(),
+            |id| of_category(id, "vital-signs"),
+            |id| of_category(id, "laboratory"),
         ),
-        (
-            "system/Observation.cruds?code=http://loinc.org|8867-4",
-            "code",
-            samples::vital("x", "p1", samples::SPO2, 1.0, "2026")["code"].clone(),
-        ),
-        ("system/Observation.cruds?status=final", "status", json!("preliminary")),
-        (
-            "vitals.heart_rate:write vitals.heart_rate:read",
-            "code",
-            samples::vital("x", "p1", samples::SPO2, 1.0, "2026")["code"].clone(),
-        ),
-        ("vitals:write vitals:read", "category", Value::Null),
-    ]
-    .into_iter()
-    .enumerate()
-    {
+        ("system/Observation.cruds?code=http://loinc.org|8867-4", heart_rate, saturation),
+        ("system/Observation.cruds?status=final", heart_rate, |id| of_status(id, "preliminary")),
+        ("vitals.heart_rate:write vitals.heart_rate:read", heart_rate, saturation),
+        // No vital sign at all: neither by code nor by category.
+        ("vitals:write vitals:read", heart_rate, |id| {
+            let mut resource = samples::laboratory(id, "p1");
+            resource.as_object_mut().expect("an object").remove("category");
+            resource
+        }),
+    ];
+    for (number, (scope, inside_of, outside_of)) in cases.into_iter().enumerate() {
         let (mine, theirs, never) = (format!("mine-{number}"), format!("them-{number}"), format!("nobo-{number}"));
         let token = tenant.token(scope).sign();
-        let outside_of = |id: &str| match (name, &outside) {
-            // No vital sign at all: neither by code nor by category.
-            ("category", Value::Null) => {
-                let mut resource = samples::vital(id, "p1", samples::GLUCOSE, 5.0, "2026-03-01");
-                resource.as_object_mut().expect("an object").remove("category");
-                resource
-            }
-            _ => with(id, name, outside.clone()),
-        };
-        let inside_of = |id: &str| with(id, "id", json!(id));
         plant(&tenant, &inside_of(&mine)).await;
         plant(&tenant, &outside_of(&theirs)).await;
         let before = (
@@ -144,13 +135,17 @@ async fn o09_a_put_that_leaves_the_limit_is_403_and_one_from_outside_of_it_404()
         assert_eq!(before, after, "{scope}");
         // Within the limit the same requests are fine.
         put(&tenant, &token, &inside_of(&mine)).await.expect(200);
-        tenant.post("Observation", &token, &inside.to_string()).await.expect(201);
+        tenant.post("Observation", &token, &inside_of("in").to_string()).await.expect(201);
         tenant.delete(&format!("Observation/{mine}"), &token).await.expect(204);
     }
     // A label that only the caller's own content carries gains nothing.
     let token = tenant.token("system/Observation.cruds?_security=urn:labels|R").sign();
     plant(&tenant, &samples::heart_rate("plain", "p1")).await;
-    let labelled = |id: &str| with(id, "meta", restricted.clone());
+    let labelled = |id: &str| {
+        let mut resource = samples::heart_rate(id, "p1");
+        resource["meta"] = restricted.clone();
+        resource
+    };
     let unknown = put(&tenant, &token, &labelled("never")).await;
     same(&put(&tenant, &token, &labelled("plain")).await, "plain", &unknown, "never");
 }
@@ -161,14 +156,15 @@ async fn p23_p24_no_observation_moves_between_compartments() {
     for id in ["p1", "p2"] {
         plant(&tenant, &samples::patient(id, "Family")).await;
     }
-    plant(&tenant, &samples::heart_rate("own", "p1")).await;
+    // A laboratory value may be about nobody, a vital sign may not.
+    plant(&tenant, &samples::laboratory("own", "p1")).await;
     plant(&tenant, &samples::heart_rate("hers", "p2")).await;
     let token = tenant.token("patient/*.cruds").patient("p1").sign();
     let before = (text(&tenant, "Observation/own").await, text(&tenant, "Observation/hers").await);
 
     // P23: the own one given away, to a patient who exists, to one who does not, and to nobody.
     for subject in [json!({ "reference": "Patient/p2" }), json!({ "reference": "Patient/p9" }), Value::Null] {
-        let mut moved = samples::heart_rate("own", "p1");
+        let mut moved = samples::laboratory("own", "p1");
         match subject {
             Value::Null => drop(moved.as_object_mut().expect("an object").remove("subject")),
             subject => moved["subject"] = subject,
@@ -299,22 +295,29 @@ async fn o10_a_vital_is_its_loinc_code_alone() {
     plant(&tenant, &observation("translated", json!([coding("urn:local", "pulse"), coding(loinc, "8867-4")]))).await;
     plant(&tenant, &observation("local", json!([coding("urn:local", "8867-4")]))).await;
     plant(&tenant, &observation("spelled", json!([coding("http://LOINC.org", "8867-4")]))).await;
-    plant(&tenant, &observation("two", json!([coding(loinc, "8867-4"), coding(loinc, "2708-6")]))).await;
-    plant(&tenant, &observation("spo2", json!([coding(loinc, "2708-6")]))).await;
+    plant(&tenant, &saturation("spo2")).await;
+    // Both profiles admit this one: rates of the heart and of breathing are in one unit.
+    plant(&tenant, &observation("two", json!([coding(loinc, "8867-4"), coding(loinc, "9279-1")]))).await;
     let mut panel = observation("panel", json!([coding(loinc, "85353-1")]));
+    panel.as_object_mut().expect("an object").remove("valueQuantity");
+    panel["hasMember"] = json!([{ "reference": "Observation/alone" }]);
     panel["component"] = json!([
         { "code": { "coding": [coding(loinc, "8867-4")] }, "valueQuantity": { "value": 70 } },
         { "code": { "coding": [coding(loinc, "9279-1")] }, "valueQuantity": { "value": 16 } },
     ]);
     plant(&tenant, &panel).await;
+    // No write admits a value that would have to be in /min and in %, but a row of earlier times may hold one.
+    let old = observation("old", json!([coding(loinc, "8867-4"), coding(loinc, "2708-6")]));
+    put(&tenant, &tenant.all(), &old).await.expect_outcome(422, "code-invalid");
+    tenant.plant(&[old]).await;
 
     let token = tenant.token("vitals.heart_rate:read").sign();
     let mut found = tenant.get("Observation", &token).await.expect(200).ids();
     found.sort();
     assert_eq!(found, ["alone", "translated"]);
-    for id in ["local", "spelled", "two", "spo2", "panel"] {
+    for id in ["local", "spelled", "two", "spo2", "panel", "old"] {
         tenant.get(&format!("Observation/{id}"), &token).await.expect_outcome(404, "not-found");
     }
     let token = tenant.token("vitals:read").sign();
-    assert_eq!(tenant.get("Observation", &token).await.expect(200).ids().len(), 7);
+    assert_eq!(tenant.get("Observation", &token).await.expect(200).ids().len(), 8);
 }

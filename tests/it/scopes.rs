@@ -140,6 +140,25 @@ fn restricted() -> Value {
     json!({ "security": [{ "system": CONFIDENTIALITY, "code": "R" }] })
 }
 
+/// The status of an interaction about a resource, by whether it is reached, searched and updated.
+fn expected(code: Code, reached: bool, searches: bool, updates: bool) -> u16 {
+    match (code, reached) {
+        (Code::Create, true) => 201,
+        // A new Patient has an id of its own, which is in nobody's compartment.
+        (Code::Create, false) => 403,
+        // What it may search and not delete is not there.
+        (Code::ConditionalDelete, false) if searches => 404,
+        // Nothing that it may search: nothing to delete.
+        (Code::Delete, true) | (Code::ConditionalDelete, _) => 204,
+        // What it may update and not search does not meet the criteria, and stands at the id all the same.
+        (Code::ConditionalUpdate, false) if updates && !searches => 412,
+        // A list of what is reached, or findings.
+        (Code::SearchType | Code::SearchTypePost | Code::SearchCompartment | Code::HistoryType | Code::Validate, _)
+        | (_, true) => 200,
+        (_, false) => 404,
+    }
+}
+
 /// Runs every row of the catalog under the row's scopes: on every resource, on one that is not there, on the type.
 async fn judge(row: Row) {
     let world = World::new().await;
@@ -161,7 +180,7 @@ async fn judge(row: Row) {
         let unknown = match operation.code {
             // Would make it.
             // A history of the type is not about one of them.
-            Code::Create | Code::Update | Code::ConditionalUpdate | Code::HistoryType => None,
+            Code::Create | Code::Update | Code::ConditionalUpdate | Code::HistoryType | Code::Validate => None,
             _ => Some(Ask::of(operation, &never, &Value::Null).send(&base, Some(&token)).await),
         };
         for label in labels {
@@ -176,21 +195,8 @@ async fn judge(row: Row) {
             };
             let reached = reach.contains(label);
             let searches = |label: &&str| row.reach(kind, Letter::Search).is_some_and(|reach| reach.contains(label));
-            let updates = |label: &&str| row.reach(kind, Letter::Update).is_some_and(|reach| reach.contains(label));
-            let expected = match (operation.code, reached) {
-                (Code::Read | Code::Vread | Code::HistoryInstance | Code::Update | Code::ConditionalUpdate, true)
-                | (Code::SearchType | Code::SearchTypePost | Code::SearchCompartment | Code::HistoryType, _) => 200,
-                (Code::Create, true) => 201,
-                // A new Patient has an id of its own, which is in nobody's compartment.
-                (Code::Create, false) => 403,
-                // What it may search and not delete is not there.
-                (Code::ConditionalDelete, false) if searches(label) => 404,
-                // Nothing that it may search: nothing to delete.
-                (Code::Delete, true) | (Code::ConditionalDelete, _) => 204,
-                // What it may update and not search does not meet the criteria, and stands at the id all the same.
-                (Code::ConditionalUpdate, false) if updates(label) && !searches(label) => 412,
-                (_, false) => 404,
-            };
+            let updates = row.reach(kind, Letter::Update).is_some_and(|reach| reach.contains(label));
+            let expected = expected(operation.code, reached, searches(label), updates);
             assert_eq!(answer.status, expected, "{what}");
             match operation.code {
                 Code::SearchCompartment => {
@@ -200,6 +206,11 @@ async fn judge(row: Row) {
                     let content = world.content(label);
                     let unknown = Ask::of(operation, &never, &content).send(&base, Some(&token)).await;
                     assert!(reached || answer.anonymous(id) == unknown.anonymous(&never), "{what}");
+                    continue;
+                }
+                // What the scopes would not let in is a finding.
+                Code::Validate => {
+                    assert_eq!(answer.holds("\"forbidden\""), !reached, "{what}");
                     continue;
                 }
                 Code::HistoryType => {

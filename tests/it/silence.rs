@@ -101,8 +101,20 @@ fn observation(id: &str, patient: &str) -> Value {
     observation["note"] = json!([{ "text": format!("{CANARY}-note") }]);
     observation["identifier"] = json!([{ "value": format!("{CANARY}-accession") }]);
     observation["code"]["text"] = json!(format!("{CANARY}-code"));
-    observation["valueQuantity"] = json!({ "value": 98_765.432_1, "unit": format!("{CANARY}-unit") });
+    observation["valueQuantity"]["value"] = json!(987.654_321);
+    observation["valueQuantity"]["unit"] = json!(format!("{CANARY}-unit"));
     observation
+}
+
+/// The same as its profile forbids it.
+fn unlike_its_profile(id: &str) -> String {
+    let mut observation = observation(id, "p1");
+    observation["category"][0]["coding"][0]["code"] = json!(format!("{CANARY}-category"));
+    observation["valueQuantity"]["code"] = json!(format!("{CANARY}-ucum"));
+    observation["valueQuantity"]["value"] = json!(-987.654_321);
+    observation["effectiveDateTime"] = json!("1980-02");
+    observation["component"] = json!([{ "code": { "text": format!("{CANARY}-part") } }]);
+    observation.to_string()
 }
 
 /// What was said to callers: the answers that were refusals, and the headers of all.
@@ -204,6 +216,8 @@ async fn fail(caller: &mut Caller<'_>) {
             assert!((200..500).contains(&answer.status), "{body}: {}", answer.body);
         }
     }
+    // A vital sign that its profile refuses in several places.
+    caller.send(Method::PUT, "Observation/w", Some(&unlike_its_profile("w"))).await.expect(422);
     let head = r#"<Patient xmlns="http://hl7.org/fhir"><id value="w"/>"#;
     for body in [
         format!("{head}<birthDate value=\"{CANARY}-date\"/></Patient>"),
@@ -353,7 +367,7 @@ async fn x32_logs_metrics_traces_and_refusals_say_nothing_of_patients_and_tokens
     let ran = server.process.end(STOPS_WITHIN + Duration::from_secs(10)).await.expect(0);
 
     // then nobody hears of it
-    let mut secrets = vec![CANARY.to_owned(), "98765.432".to_owned(), "1980-02-29".to_owned()];
+    let mut secrets = vec![CANARY.to_owned(), "987.65432".to_owned(), "1980-02-29".to_owned()];
     secrets.extend(token.split('.').map(str::to_owned));
     silent("the log", &ran.stderr, &secrets);
     silent("standard output", &ran.stdout, &secrets);

@@ -160,7 +160,10 @@ async fn every_interaction_leaves_one_record_that_says_who_did_what_to_whom() {
 
             let patient = if kind == ResourceType::Patient { id.as_str() } else { "p1" };
             let what = match operation.code {
-                Code::Read | Code::Vread => json!({ "id": id, "version": 1, "patient": patient }),
+                Code::Validate => json!({}),
+                Code::Read | Code::Vread | Code::ValidateInstance => {
+                    json!({ "id": id, "version": 1, "patient": patient })
+                }
                 Code::HistoryInstance => json!({ "id": id, "patients": [patient], "count": 1 }),
                 Code::SearchType | Code::SearchTypePost | Code::SearchCompartment => {
                     json!({ "patients": [patient], "count": 1 })
@@ -177,7 +180,12 @@ async fn every_interaction_leaves_one_record_that_says_who_did_what_to_whom() {
             };
             let reads = !matches!(
                 operation.code,
-                Code::Create | Code::Update | Code::Delete | Code::ConditionalUpdate | Code::ConditionalDelete
+                Code::Create
+                    | Code::Validate
+                    | Code::Update
+                    | Code::Delete
+                    | Code::ConditionalUpdate
+                    | Code::ConditionalDelete
             );
             let used = if reads && kind == ResourceType::Observation {
                 json!(["system/Observation.cruds", "vitals:read"])

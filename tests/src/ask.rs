@@ -38,7 +38,7 @@ impl Ask {
             }
             Code::SearchType | Code::ConditionalDelete => (format!("{path}?_id={id}"), None),
             Code::SearchTypePost => (path, Some((FORM, format!("_id={id}")))),
-            Code::Create | Code::Update => {
+            Code::Create | Code::Update | Code::Validate | Code::ValidateInstance => {
                 let mut content = content.clone();
                 content["id"] = id.into();
                 (path, Some((FHIR, content.to_string())))

@@ -7,11 +7,14 @@ use std::fmt;
 use crate::{
     json,
     outcome::{Issue, IssueCode},
-    resource::{Id, Resource, Version},
+    resource::{Id, Resource, ResourceType, Version},
     structure,
 };
 
 use stamp::Stamp;
+
+/// What is asked of a resource whose structure is sound; each issue is a rule that it breaks.
+pub type Rules = fn(json::Value<'_>, ResourceType) -> Vec<Issue>;
 
 /// A sound resource of type `R`: its text, its index columns and the places the server writes to.
 #[derive(Clone)]
@@ -25,9 +28,9 @@ pub struct Body<R: Resource> {
 impl<R: Resource> Body<R> {
     /// Parses and judges a body. `bases` are our own FHIR base URLs for this tenant, so that an absolute reference
     /// below one of them is the same as a relative one.
-    pub fn parse(bytes: &[u8], bases: &[&str]) -> Result<Self, Vec<Issue>> {
+    pub fn parse(bytes: &[u8], bases: &[&str], rules: Rules) -> Result<Self, Vec<Issue>> {
         let document = json::parse(bytes).map_err(|error| vec![error.into()])?;
-        let issues = structure::check(&document, R::TYPE);
+        let issues = judge(&document, R::TYPE, rules);
         if !issues.is_empty() {
             return Err(issues);
         }
@@ -48,6 +51,11 @@ impl<R: Resource> Body<R> {
         self.id.as_ref()
     }
 
+    /// The text, as it came.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The columns that searches and scopes need.
     pub const fn index(&self) -> &R::Index {
         &self.index
@@ -64,6 +72,32 @@ impl<R: Resource> fmt::Debug for Body<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Body({}, {} bytes)", R::TYPE, self.text.len())
     }
+}
+
+/// Everything that is wrong with a document as a resource of this type. Rules are asked only of what is such a resource
+/// at all, and an element that is not of its type is not judged twice.
+pub fn judge(
+    document: &json::Document<'_>,
+    resource: ResourceType,
+    rules: impl FnOnce(json::Value<'_>, ResourceType) -> Vec<Issue>,
+) -> Vec<Issue> {
+    let mut issues = structure::check(document, resource);
+    if issues_are_structural(&issues) {
+        return issues;
+    }
+    let broken = rules(document.root(), resource);
+    if issues.is_empty() {
+        return broken;
+    }
+    let found = issues.len();
+    issues.extend(broken);
+    let mut at = 0;
+    let expressions: Vec<_> = issues[..found].iter().map(|issue| issue.expression.clone()).collect();
+    issues.retain(|issue| {
+        at += 1;
+        at <= found || !expressions.contains(&issue.expression)
+    });
+    issues
 }
 
 /// Whether a body with these issues is answered 400 (it is no such resource at all: malformed, unknown elements,

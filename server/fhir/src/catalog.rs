@@ -57,10 +57,14 @@ pub enum Code {
     ConditionalUpdate,
     /// `delete` of what meets some criteria.
     ConditionalDelete,
+    /// `$validate` of what could become a resource of the type.
+    Validate,
+    /// `$validate` of what could become of one resource.
+    ValidateInstance,
 }
 
 impl Code {
-    /// The code as in `CapabilityStatement.rest.resource.interaction.code`.
+    /// The code as in `CapabilityStatement.rest.resource.interaction.code`, or an operation's name.
     pub const fn fhir(self) -> &'static str {
         match self {
             Self::Read => "read",
@@ -71,6 +75,17 @@ impl Code {
             Self::Create => "create",
             Self::Update | Self::ConditionalUpdate => "update",
             Self::Delete | Self::ConditionalDelete => "delete",
+            Self::Validate | Self::ValidateInstance => "validate",
+        }
+    }
+
+    /// The canonical URL of the definition of what is an operation and no interaction.
+    pub const fn definition(self) -> Option<&'static str> {
+        match self {
+            Self::Validate | Self::ValidateInstance => {
+                Some("http://hl7.org/fhir/OperationDefinition/Resource-validate")
+            }
+            _ => None,
         }
     }
 }
@@ -209,6 +224,24 @@ macro_rules! operations {
                 summary: concat!("Create a ", $type, " with a server-made id"),
             },
             Operation {
+                code: Code::Validate,
+                resource: ResourceType::$resource,
+                method: Method::Post,
+                path: concat!($type, "/$validate"),
+                letter: Letter::Create,
+                also: None,
+                summary: concat!("Say what would stand against a new ", $type, ", without creating it"),
+            },
+            Operation {
+                code: Code::ValidateInstance,
+                resource: ResourceType::$resource,
+                method: Method::Post,
+                path: concat!($type, "/:id/$validate"),
+                letter: Letter::Read,
+                also: None,
+                summary: concat!("Say what would stand against an update or deletion of one ", $type),
+            },
+            Operation {
                 code: Code::Update,
                 resource: ResourceType::$resource,
                 method: Method::Put,
@@ -248,8 +281,8 @@ macro_rules! operations {
     };
 }
 
-const PATIENT: [Operation; 11] = operations!(Patient, "Patient");
-const OBSERVATION: [Operation; 12] = operations!(
+const PATIENT: [Operation; 13] = operations!(Patient, "Patient");
+const OBSERVATION: [Operation; 14] = operations!(
     Observation,
     "Observation",
     Operation {

@@ -129,7 +129,7 @@ impl Checker {
             let slot = &kind.slots[missing.trailing_zeros() as usize];
             missing &= missing - 1;
             let stem = slot.strip_suffix("[x]").unwrap_or(slot);
-            self.issues.add(IssueCode::Required, &place.child(stem), || format!("{slot} is required"));
+            self.issues.add(IssueCode::Required, &place.child(stem), || format!("{slot} is required: add it"));
         }
     }
 

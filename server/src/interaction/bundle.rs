@@ -13,6 +13,7 @@ mod write;
 use vitals_fhir::{
     bundle::{Bundle, BundleKind},
     catalog::Operation,
+    outcome::Issue,
     resource::Version,
 };
 
@@ -43,6 +44,8 @@ pub struct Plan {
 pub enum Echo {
     /// It does.
     Written,
+    /// It says what is improbable about it.
+    Doubts,
     /// It does not.
     Nothing,
 }
@@ -115,6 +118,8 @@ pub struct Done {
     pub patient: Option<String>,
     /// The resource, where the answer has it.
     pub body: Option<String>,
+    /// What is improbable about what was written, where the answer has it.
+    pub doubts: Vec<Issue>,
     /// What a search or a history found.
     pub listed: Option<Listed>,
     /// Whether anything was written.

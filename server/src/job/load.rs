@@ -15,6 +15,7 @@ use vitals_fhir::{
     outcome::{Issue, IssueCode},
     resource::{Id, Observation, Patient, Resource, ResourceType},
 };
+use vitals_fhir_profiles::validate;
 use vitals_store::{
     StoreError,
     pool::TenantPool,
@@ -73,7 +74,7 @@ impl Loader {
 
     fn body<R: Resource>(&self, text: &[u8]) -> Result<Load<R>, Vec<Issue>> {
         let bases: Vec<&str> = self.bases.iter().map(String::as_str).collect();
-        let body = Body::<R>::parse(text, &bases)?;
+        let body = Body::<R>::parse(text, &bases, validate)?;
         let id = body.id().cloned().unwrap_or_else(Id::generate);
         Ok(Load { id, body })
     }

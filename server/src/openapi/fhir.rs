@@ -87,7 +87,7 @@ fn describe(operation: &Operation, base: &str, prefix: &str, place: &str) -> Val
         "parameters": parameters(operation, base),
     });
     match operation.code {
-        Code::Create | Code::Update | Code::ConditionalUpdate => {
+        Code::Create | Code::Update | Code::ConditionalUpdate | Code::Validate | Code::ValidateInstance => {
             value["requestBody"] = json!({ "required": true, "content": resource_content(operation.resource.name()) });
         }
         Code::SearchTypePost => {
@@ -119,6 +119,8 @@ fn operation_id(operation: &Operation, prefix: &str) -> String {
         Code::Delete => "delete",
         Code::ConditionalUpdate => "updateMatching",
         Code::ConditionalDelete => "deleteMatching",
+        Code::Validate => "validate",
+        Code::ValidateInstance => "validateUpdateOf",
     };
     if prefix.is_empty() {
         return format!("{verb}{}", operation.resource);
@@ -146,7 +148,7 @@ fn parameters(operation: &Operation, base: &str) -> Vec<Value> {
         Code::Update | Code::ConditionalUpdate => names.extend(["ifMatch", "preferReturn"]),
         Code::Delete | Code::ConditionalDelete => names.push("ifMatch"),
         Code::Read => names.extend(["ifNoneMatch", "ifModifiedSince"]),
-        Code::Vread => {}
+        Code::Vread | Code::Validate | Code::ValidateInstance => {}
     }
     let mut parameters: Vec<_> = names.into_iter().map(|name| reference("parameters", name)).collect();
     let conditional = operation.also == Some(Letter::Search);
@@ -230,6 +232,22 @@ fn responses(operation: &Operation) -> Value {
             let mut both = found("200", one("Updated; `Prefer: return` decides what comes back"));
             both.insert("201".to_owned(), created());
             (both, &[("400", "BadRequest"), ("404", "NotFound"), ("412", "PreconditionFailed")])
+        }
+        Code::Validate | Code::ValidateInstance => {
+            let mut outcome = list("What stands against it; `informational` alone where nothing does");
+            outcome["content"] = resource_content("OperationOutcome");
+            let more: &[_] = if operation.code == Code::Validate {
+                &[("400", "BadRequest"), ("413", "TooLarge"), ("415", "UnsupportedMediaType")]
+            } else {
+                &[
+                    ("400", "BadRequest"),
+                    ("404", "NotFound"),
+                    ("410", "Gone"),
+                    ("413", "TooLarge"),
+                    ("415", "UnsupportedMediaType"),
+                ]
+            };
+            (found("200", outcome), more)
         }
         Code::Delete => (
             found("204", json!({ "description": "Deleted, now or before" })),

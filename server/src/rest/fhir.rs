@@ -12,11 +12,13 @@ use vitals_fhir::{
     resource::{Id, Observation, Patient, Resource, ResourceType, Version},
     search::{self, Criteria},
 };
+use vitals_fhir_profiles::validate;
 use vitals_store::rows::{Deleted, Table, Versioned};
 
 use super::{
     list,
     negotiate::{self, Format, Return},
+    operation,
     request::Incoming,
     respond,
     router::{Fhir, FhirBase},
@@ -49,6 +51,8 @@ pub fn asked<'p>(address: &Fhir<'p>, method: &poem::http::Method) -> Result<Aske
         Fhir::TypeHistory(kind) => (kind, "", "", &[Code::HistoryType]),
         Fhir::Compartment(id, kind) => (kind, id, "", &[Code::SearchCompartment]),
         Fhir::InstanceHistory(kind, id) => (kind, id, "", &[Code::HistoryInstance]),
+        Fhir::Validate(kind) => (kind, "", "", &[Code::Validate]),
+        Fhir::InstanceValidate(kind, id) => (kind, id, "", &[Code::ValidateInstance]),
         Fhir::InstanceVersion(kind, id, version) => (kind, id, version, &[Code::Vread]),
         Fhir::System => return Err(not_offered("POST")),
         Fhir::NotOffered => return Err(not_offered("")),
@@ -66,7 +70,7 @@ pub fn asked<'p>(address: &Fhir<'p>, method: &poem::http::Method) -> Result<Aske
 const fn allow(here: &[Code]) -> &'static str {
     match here {
         [Code::SearchType, ..] => "GET, HEAD, POST, PUT, DELETE",
-        [Code::SearchTypePost] => "POST",
+        [Code::SearchTypePost | Code::Validate | Code::ValidateInstance] => "POST",
         [Code::Read, ..] => "GET, HEAD, PUT, DELETE",
         _ => "GET, HEAD",
     }
@@ -197,6 +201,8 @@ async fn run_on<R: Table>(
             list::search::<R>(cx, request, pairs, None).await
         }
         Code::Create => create::<R>(cx, request).await,
+        Code::Validate => operation::validate::<R>(cx, request, None).await,
+        Code::ValidateInstance => operation::validate::<R>(cx, request, Some(&id(asked.id)?)).await,
         Code::Update => update::<R>(cx, request, asked.id).await,
         Code::ConditionalUpdate => conditional_update::<R>(cx, request).await,
         Code::Delete | Code::ConditionalDelete => {
@@ -263,7 +269,7 @@ async fn create<R: Table>(cx: &mut Exchange<'_>, request: &mut Request<'_>) -> R
     };
     match interaction::conditional_create::conditional_create(cx, &criteria, &body).await? {
         Ensured::Created(created) => Ok(written(cx.access, request, StatusCode::CREATED, created, &body)),
-        Ensured::Found { resource, readable } => Ok(answered(request, StatusCode::OK, resource, readable)),
+        Ensured::Found { resource, readable } => Ok(answered(request, StatusCode::OK, resource, readable, Vec::new)),
     }
 }
 
@@ -307,7 +313,7 @@ async fn update<R: Table>(cx: &mut Exchange<'_>, request: &mut Request<'_>, raw:
 async fn read_body<R: Table>(cx: &Exchange<'_>, request: &mut Request<'_>) -> Result<Body<R>, Failure> {
     let bytes = request.incoming.read_resource().await?;
     let bases = request.bases(cx.access);
-    Body::parse(&bytes, &[bases[0].as_str(), bases[1].as_str()]).map_err(Failure::of_body)
+    Body::parse(&bytes, &bases.each_ref().map(String::as_str), validate).map_err(Failure::of_body)
 }
 
 /// The answer to a write: what the caller prefers, but never more than it may read.
@@ -319,26 +325,32 @@ fn written<R: Table>(
     body: &Body<R>,
 ) -> Response {
     let may_read = access.reach(R::TYPE, Letter::Read).admits(&R::columns(&resource.id, body.index()));
-    answered(request, status, resource, may_read)
+    answered(request, status, resource, may_read, || interaction::doubts(body.text()))
 }
 
-/// The answer to a write, or to what made it needless.
-fn answered<R: Table>(request: &Request<'_>, status: StatusCode, resource: Versioned<R>, may_read: bool) -> Response {
+/// The answer to a write, or to what made it needless. `doubts` are told where an OperationOutcome is asked for.
+fn answered<R: Table>(
+    request: &Request<'_>,
+    status: StatusCode,
+    resource: Versioned<R>,
+    may_read: bool,
+    doubts: impl FnOnce() -> Vec<Issue>,
+) -> Response {
     let wanted = negotiate::prefer(&request.incoming.headers).answer;
     let location = (status == StatusCode::CREATED)
         .then(|| format!("{}/{}/{}/_history/{}", request.base_url(), R::TYPE, resource.id, resource.version));
     let (version, last_updated) = (resource.version.number(), resource.last_updated);
     let mut response = match wanted.unwrap_or(Return::Representation) {
         Return::Representation if may_read => respond::fhir(status, request.format, resource.body),
-        Return::Outcome => respond::fhir(status, request.format, done(status)),
+        Return::Outcome => respond::fhir(status, request.format, done(status, doubts())),
         Return::Minimal | Return::Representation => respond::empty(status),
     };
     respond::versioned(&mut response, version, last_updated, location.as_deref());
     response
 }
 
-/// The OperationOutcome of a write that was done.
-pub fn done(status: StatusCode) -> String {
+/// The OperationOutcome of a write that was done, with what is improbable about it.
+pub fn done(status: StatusCode, doubts: Vec<Issue>) -> String {
     let text = match status {
         StatusCode::CREATED => "Created.",
         StatusCode::NO_CONTENT => "Deleted.",
@@ -346,5 +358,6 @@ pub fn done(status: StatusCode) -> String {
     };
     let issue =
         Issue { severity: vitals_fhir::outcome::Severity::Information, ..Issue::error(IssueCode::Informational, text) };
-    vitals_fhir::outcome::to_json(&[issue])
+    let issues: Vec<_> = std::iter::once(issue).chain(doubts).collect();
+    vitals_fhir::outcome::to_json(&issues)
 }

@@ -67,8 +67,13 @@ fn security(endpoints: &AuthEndpoints) -> Value {
 fn resource(kind: ResourceType) -> Value {
     let offers = |code: Code| catalog::operations(kind).iter().any(|operation| operation.code == code);
     let mut interactions: Vec<&str> = Vec::new();
+    let mut operations: Vec<(&str, &str)> = Vec::new();
     for operation in catalog::operations(kind) {
-        if !interactions.contains(&operation.code.fhir()) {
+        if let Some(definition) = operation.code.definition() {
+            if !operations.iter().any(|(name, _)| *name == operation.code.fhir()) {
+                operations.push((operation.code.fhir(), definition));
+            }
+        } else if !interactions.contains(&operation.code.fhir()) {
             interactions.push(operation.code.fhir());
         }
     }
@@ -96,6 +101,10 @@ fn resource(kind: ResourceType) -> Value {
         "conditionalUpdate": offers(Code::ConditionalUpdate),
         "conditionalDelete": if offers(Code::ConditionalDelete) { "single" } else { "not-supported" },
         "searchParam": parameters,
+        "operation": operations
+            .iter()
+            .map(|(name, definition)| json!({ "name": name, "definition": definition }))
+            .collect::<Vec<_>>(),
     })
 }
 

@@ -96,6 +96,13 @@ impl Incoming {
         }
     }
 
+    /// Whether there is a body, as far as the head says.
+    pub fn has_body(&self) -> bool {
+        let announced = self.headers.get(header::CONTENT_LENGTH).is_some_and(|length| length.as_bytes() != b"0");
+        announced
+            || [header::TRANSFER_ENCODING, header::CONTENT_TYPE].iter().any(|name| self.headers.contains_key(name))
+    }
+
     /// The version `If-Match` names.
     pub fn if_match(&self) -> Result<Option<Version>, Failure> {
         let mut values = self.headers.get_all(header::IF_MATCH).iter();

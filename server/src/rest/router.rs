@@ -80,6 +80,10 @@ pub enum Fhir<'p> {
     InstanceVersion(ResourceType, &'p str, &'p str),
     /// `{Type}/_history`
     TypeHistory(ResourceType),
+    /// `{Type}/$validate`
+    Validate(ResourceType),
+    /// `{Type}/{id}/$validate`
+    InstanceValidate(ResourceType, &'p str),
     /// `Patient/{id}/{Type}`
     Compartment(&'p str, ResourceType),
     /// The history or the search of all types, which is not offered.
@@ -139,6 +143,9 @@ pub fn fhir(path: &str) -> Fhir<'_> {
             (Some(kind), []) => Fhir::Type(kind),
             (Some(kind), ["_search"]) => Fhir::TypeSearch(kind),
             (Some(kind), ["_history"]) => Fhir::TypeHistory(kind),
+            // Some clients escape the sign, which a path needs not.
+            (Some(kind), ["$validate" | "%24validate"]) => Fhir::Validate(kind),
+            (Some(kind), [id, "$validate" | "%24validate"]) => Fhir::InstanceValidate(kind, id),
             (Some(_), [operation]) if operation.starts_with('$') => Fhir::Nothing,
             (Some(kind), [id]) => Fhir::Instance(kind, id),
             (Some(kind), [id, "_history"]) => Fhir::InstanceHistory(kind, id),
@@ -183,6 +190,12 @@ mod tests {
                 "/t/north/fhir/Patient/a/Observation",
                 Address::Fhir(tenant("north"), Fhir::Compartment("a", ResourceType::Observation)),
             ),
+            ("/t/north/fhir/Patient/$validate", Address::Fhir(tenant("north"), Fhir::Validate(ResourceType::Patient))),
+            (
+                "/t/north/fhir/Patient/a/%24validate",
+                Address::Fhir(tenant("north"), Fhir::InstanceValidate(ResourceType::Patient, "a")),
+            ),
+            ("/t/north/fhir/Patient/$everything", Address::Fhir(tenant("north"), Fhir::Nothing)),
             ("/t/north/fhir/Patient/a/Patient", Address::Fhir(tenant("north"), Fhir::Nothing)),
             ("/t/north/fhir/Observation/a/Observation", Address::Fhir(tenant("north"), Fhir::Nothing)),
             ("/t/north/fhir/Device", Address::Fhir(tenant("north"), Fhir::Nothing)),

@@ -53,7 +53,11 @@ pub async fn run(cx: &mut Exchange<'_>, request: &mut Request<'_>) -> Result<Res
         let bundle = Bundle::parse(bytes, &own).map_err(of_refused)?;
         let reader = Reader { access, bases: own, strict: prefer.strict };
         let steps = bundle.entries().iter().map(|entry| reader.step(entry)).collect();
-        let echo = if prefer.answer == Some(Return::Representation) { Echo::Written } else { Echo::Nothing };
+        let echo = match prefer.answer {
+            Some(Return::Representation) => Echo::Written,
+            Some(Return::Outcome) => Echo::Doubts,
+            Some(Return::Minimal) | None => Echo::Nothing,
+        };
         let status = |failure: &Failure| respond::status(failure.kind).as_u16();
         Ok::<_, Failure>(Plan { bundle, steps, bases: bases.clone(), echo, status })
     })?;
@@ -202,7 +206,7 @@ impl Reader<'_> {
             }
             Code::HistoryInstance => What::History(Whose::One(id), self.history_count::<R>(pairs)?),
             Code::HistoryType => What::History(Whose::Every, self.history_count::<R>(pairs)?),
-            Code::SearchTypePost => return Err(not_in_a_bundle()),
+            Code::SearchTypePost | Code::Validate | Code::ValidateInstance => return Err(not_in_a_bundle()),
         })
     }
 

@@ -62,13 +62,16 @@ fn of(app: &App, request_id: &str, address: Option<IpAddr>, base: &FhirBase) -> 
 /// Notes the type and the id in an address, whatever becomes of the request.
 pub fn names(record: &mut AuditRecord, address: &Fhir<'_>) {
     let (kind, id) = match *address {
-        Fhir::Instance(kind, id) | Fhir::InstanceHistory(kind, id) | Fhir::InstanceVersion(kind, id, _) => {
-            (kind, Some(id))
-        }
+        Fhir::Instance(kind, id)
+        | Fhir::InstanceHistory(kind, id)
+        | Fhir::InstanceVersion(kind, id, _)
+        | Fhir::InstanceValidate(kind, id) => (kind, Some(id)),
         // The id of a compartment is not that of what is asked for.
-        Fhir::Type(kind) | Fhir::TypeSearch(kind) | Fhir::TypeHistory(kind) | Fhir::Compartment(_, kind) => {
-            (kind, None)
-        }
+        Fhir::Type(kind)
+        | Fhir::TypeSearch(kind)
+        | Fhir::TypeHistory(kind)
+        | Fhir::Compartment(_, kind)
+        | Fhir::Validate(kind) => (kind, None),
         Fhir::System | Fhir::Metadata | Fhir::SmartConfiguration | Fhir::NotOffered | Fhir::Nothing => return,
     };
     record.resource_type = Some(kind.name().to_owned());

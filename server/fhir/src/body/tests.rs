@@ -8,7 +8,8 @@ const META: &str = r#""meta":{"versionId":"7","lastUpdated":"2026-11-22T20:55:14
 const INSIDE: &str = r#""versionId":"7","lastUpdated":"2026-11-22T20:55:14.123Z""#;
 
 fn stamp(text: &str) -> String {
-    let body = Body::<Patient>::parse(text.as_bytes(), &[]).unwrap_or_else(|issues| panic!("{text}: {issues:?}"));
+    let body = Body::<Patient>::parse(text.as_bytes(), &[], |_, _| Vec::new())
+        .unwrap_or_else(|issues| panic!("{text}: {issues:?}"));
     let id = "new-id".parse().expect("an id");
     body.stamped(&id, Version::new(7).expect("a version"), TIME)
 }
@@ -88,15 +89,19 @@ fn numbers_escapes_and_signs_of_every_kind_come_back_as_written() {
     let kept = r#""status":"final","code":{"text":"A\u00e9\/\"\ud83d\ude00😀 BIDI"},"valueQuantity":{"value":120.00,"unit":"\u006d"},"component":[{"code":{"text":"e\u0301 é"},"valueQuantity":{"value":1.0e-7}},{"code":{"text":"0"},"valueQuantity":{"value":-0.10}},{"code":{"text":"40"},"valueQuantity":{"value":1234567890123456789012345678901234567890.10}}]"#
         .replace("BIDI", "\u{202e}x\u{200b}");
     let text = format!(r#"{{"resourceType":"Observation",{kept}}}"#);
-    let body = Body::<Observation>::parse(text.as_bytes(), &[]).expect("sound");
+    let body = Body::<Observation>::parse(text.as_bytes(), &[], |_, _| Vec::new()).expect("sound");
     let stamped = body.stamped(&"o".parse().expect("an id"), Version::FIRST, TIME);
     assert!(stamped.ends_with(&format!("}},{kept}}}")), "{stamped}");
 }
 
 #[test]
 fn the_id_of_the_body_is_known() {
-    let id =
-        |text: &str| Body::<Patient>::parse(text.as_bytes(), &[]).expect(text).id().map(|id| id.as_str().to_owned());
+    let id = |text: &str| {
+        Body::<Patient>::parse(text.as_bytes(), &[], |_, _| Vec::new())
+            .expect(text)
+            .id()
+            .map(|id| id.as_str().to_owned())
+    };
     assert_eq!(id(r#"{"resourceType":"Patient","id":"a.B-9"}"#).as_deref(), Some("a.B-9"));
     assert_eq!(id(r#"{"resourceType":"Patient"}"#), None);
 }
@@ -136,7 +141,7 @@ fn bodies_that_are_no_such_resource_are_structural_and_broken_rules_are_not() {
         (r#"{"resourceType":"Patient","link":[{"type":"refer"}]}"#, false),
     ];
     for (text, structural) in cases {
-        let issues = Body::<Patient>::parse(text.as_bytes(), &[]).expect_err(text);
+        let issues = Body::<Patient>::parse(text.as_bytes(), &[], |_, _| Vec::new()).expect_err(text);
         assert!(!issues.is_empty());
         assert_eq!(issues_are_structural(&issues), *structural, "{text}: {issues:?}");
     }

@@ -7,6 +7,7 @@ use vitals_fhir::{
     outcome::{Issue, IssueCode},
     resource::{Id, Observation, Patient, ResourceType},
 };
+use vitals_fhir_profiles::validate;
 use vitals_store::rows::Load;
 
 use super::{
@@ -38,7 +39,7 @@ impl Run<'_> {
     fn content<R: Bundled>(&self, place: usize, id: &str, must_carry_id: bool) -> Result<Content, Failure> {
         let bases = self.plan.bases.each_ref().map(String::as_str);
         let text = self.plan.bundle.resource(place, |named| self.name(named)).unwrap_or_default();
-        let body = Body::<R>::parse(text.as_bytes(), &bases).map_err(Failure::of_body)?;
+        let body = Body::<R>::parse(text.as_bytes(), &bases, validate).map_err(Failure::of_body)?;
         let id: Id<R> = id.parse().map_err(|_| {
             let issue =
                 Issue::error(IssueCode::Value, "This is not an id: ids have 1 to 64 letters, digits, '-' and '.'.");

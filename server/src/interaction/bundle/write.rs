@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     failure::Failure,
-    interaction::{Stopped, conditional_update},
+    interaction::{Stopped, conditional_update, doubts},
 };
 
 impl Run<'_> {
@@ -143,6 +143,7 @@ impl Run<'_> {
             last_updated: Some(last_updated),
             patient: R::compartment(&load.id, index).map(str::to_owned),
             body: echoed.then(|| load.body.stamped(&load.id, version, last_updated)),
+            doubts: if self.plan.echo == Echo::Doubts { doubts(load.body.text()) } else { Vec::new() },
             wrote: true,
             ..Done::at(if created { 201 } else { 200 }, load.id.as_str())
         })

@@ -88,7 +88,7 @@ fn push_done(out: &mut String, base: &str, step: &Step, done: &Done, listed: Opt
     }
     if writes && wanted == Some(Return::Outcome) {
         out.push_str(r#","outcome":"#);
-        out.push_str(&fhir::done(StatusCode::from_u16(done.status).unwrap_or_default()));
+        out.push_str(&fhir::done(StatusCode::from_u16(done.status).unwrap_or_default(), done.doubts.clone()));
     }
     out.push_str("}}");
 }

@@ -126,10 +126,13 @@ fn everything_comes_in_through_the_strict_door() {
     let [_, second] = hospitals(7, end());
     let patient = &second.patients[19];
 
-    let parsed = Body::<resource::Patient>::parse(patient.body.as_bytes(), &[]).unwrap();
+    let parsed =
+        Body::<resource::Patient>::parse(patient.body.as_bytes(), &[], vitals_fhir_profiles::validate).unwrap();
     assert_eq!(parsed.id().unwrap().as_str(), patient.id);
     for observation in patient.observations() {
-        let parsed = Body::<resource::Observation>::parse(observation.body.as_bytes(), &[]).unwrap();
+        let parsed =
+            Body::<resource::Observation>::parse(observation.body.as_bytes(), &[], vitals_fhir_profiles::validate)
+                .unwrap();
         assert_eq!(parsed.id().unwrap().as_str(), observation.id);
         assert_eq!(parsed.index().patient.as_deref(), Some(patient.id.as_str()));
     }
