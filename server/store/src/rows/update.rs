@@ -7,8 +7,8 @@ use vitals_fhir::{
 };
 
 use super::{
-    Outbox, Rows, Versioned,
-    table::{Judged, NewRow, Standing, Table, Trail, column, push_trail},
+    Outbox, Rows, Versioned, predicate,
+    table::{Judged, NewRow, Standing, Table, Trail, alias, column, push_trail},
 };
 use crate::{StoreError, error::Commits, millis::Millis, sql::Sql, tenant::WORK};
 
@@ -50,21 +50,16 @@ pub(super) enum Locked {
 }
 
 impl<R: Table, I> Rows<'_, R, I> {
-    /// Locks what stands at an id. Without the predicate on purpose: the caller judges the columns, and what it
-    /// may not see it must neither overwrite nor learn of.
-    pub(super) async fn lock(&mut self, id: &Id<R>) -> Result<Locked, StoreError> {
-        match self.lock_current(id).await? {
-            Some(current) => Ok(current),
-            None => self.last_version(id).await,
-        }
-    }
-
-    async fn lock_current(&mut self, id: &Id<R>) -> Result<Option<Locked>, StoreError> {
+    /// Locks what stands at an id and is in reach. What is not is not locked either: nobody waits for it, and it takes
+    /// the time of what never was.
+    pub(super) async fn lock_current(&mut self, id: &Id<R>) -> Result<Option<Locked>, StoreError> {
         let table = R::TEXTS.table;
         let wrong = StoreError::Inconsistent { table, column: "version" };
         let mut sql = Sql::new("resource.lock");
         sql.push("SELECT x.tenant, x.version, x.last_updated, ").push(R::TEXTS.judged).push(R::TEXTS.from);
-        sql.push(" WHERE x.id = ").bind(id.as_str()).push(" FOR UPDATE");
+        sql.push(" WHERE x.id = ").bind(id.as_str()).push(" AND ");
+        predicate::push(&mut sql, alias::<R>("x"), &self.visible);
+        sql.push(" FOR UPDATE");
         match self.lease.rows(sql, Commits::No, WORK).await?.first() {
             None => Ok(None),
             Some(row) => Ok(Some(Locked::Current {
@@ -132,7 +127,10 @@ impl<R: Table> Rows<'_, R, Update> {
             None if !self.access.may_create_at_chosen_id(R::TYPE) => return Ok(Err(WriteRefused::NotFound)),
             None => {
                 self.hold_vacant(&[id.as_str()]).await?;
-                self.lock(id).await?
+                match self.lock_current(id).await? {
+                    Some(current) => current,
+                    None => self.last_version(id).await?,
+                }
             }
         };
         let index = body.index();
