@@ -118,10 +118,10 @@ fn links(
     request: &Request<'_>,
     list: &List,
     applied: &[(String, String)],
-    last: Option<(Mark, String)>,
+    ends_at: Option<(Mark, String)>,
 ) -> Result<bundle::Links, Failure> {
     let base = request.base_url();
-    let next = match last {
+    let next = match ends_at {
         None => None,
         Some((mark, id)) => {
             let place = Place { list: list.path.clone(), query: list.pairs.clone(), mark, id };

@@ -80,7 +80,7 @@ async fn a_request_within_a_request_is_never_read() {
     ] {
         let answers = raw::exchange_all(tenant.server, format!("{request}{hidden}")).await;
         let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
-        assert!(matches!(statuses.as_slice(), [400] | [] | [505]), "{label}: {statuses:?}");
+        assert!(matches!(statuses.as_slice(), [] | [400 | 505]), "{label}: {statuses:?}");
         assert!(!statuses.is_empty() || label.contains("0.9"), "{label}: no answer");
         if let Some(answer) = answers.first() {
             assert_eq!(answer.header("connection"), "close", "{label}");
