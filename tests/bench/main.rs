@@ -12,6 +12,7 @@ mod postgres;
 mod program;
 mod requests;
 mod roles;
+mod slow;
 mod starting;
 mod table;
 mod tenants;
@@ -22,7 +23,7 @@ use program::{Folder, Program};
 use table::Table;
 
 /// The parts, in the order they run. The last makes thousands of roles in the database that the others use.
-const PARTS: [&str; 5] = ["starting", "tenants", "requests", "timing", "roles"];
+const PARTS: [&str; 6] = ["starting", "tenants", "requests", "timing", "slow", "roles"];
 
 fn main() {
     // cargo adds options of its own, such as --bench.
@@ -56,6 +57,9 @@ fn main() {
     }
     if is_wanted("timing") {
         runtime.block_on(timing::run(&program, &folder, &server, &mut table));
+    }
+    if is_wanted("slow") {
+        runtime.block_on(slow::run(&program, &folder, &server, &mut table));
     }
     if is_wanted("roles") {
         roles::run(&postgres, &mut table);

@@ -135,6 +135,16 @@ impl Request<'_> {
         wish.map_or_else(String::new, |pair| format!("&{}", search::form_text(std::slice::from_ref(pair))))
     }
 
+    /// Takes the representation that a form asks for, unless the address did; links that lead on say it again.
+    fn wish(&mut self, pairs: &[(String, String)]) -> Result<(), Failure> {
+        let is_wish = |(name, _): &&(String, String)| name == "_format";
+        if let (None, Some(wish)) = (self.query.iter().find(is_wish), pairs.iter().find(is_wish)) {
+            self.format = negotiate::answer_format(&self.incoming.headers, Some(&wish.1))?;
+            self.query.push(wish.clone());
+        }
+        Ok(())
+    }
+
     /// The bases under which an absolute reference is one to this tenant.
     pub fn bases(&self, access: &Access) -> [String; 2] {
         let public = &self.app.public_url;
@@ -187,6 +197,7 @@ async fn run_on<R: Table>(
             if pairs.iter().any(|(name, _)| name == "access_token") {
                 return Err(second_token());
             }
+            request.wish(&pairs)?;
             list::search::<R>(cx, request, pairs, None).await
         }
         Code::Create => create::<R>(cx, request).await,
@@ -223,7 +234,7 @@ fn second_token() -> Failure {
 }
 
 /// An id in an address. What is no id cannot be known here, so the answer is that of an unknown one.
-fn id<R: Resource>(raw: &str) -> Result<Id<R>, Failure> {
+pub fn id<R: Resource>(raw: &str) -> Result<Id<R>, Failure> {
     raw.parse().map_err(|_| {
         Failure::new(
             Kind::NotFound,
