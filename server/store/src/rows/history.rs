@@ -10,7 +10,7 @@ use vitals_fhir::{
 use super::{
     Mark, Position, Rows, predicate,
     read::{push_current_visible, push_each_current_visible},
-    table::{Table, alias, column},
+    table::{Table, alias, body, column},
 };
 use crate::{StoreError, error::Commits, millis::Millis, sql::Sql, tenant::WORK};
 
@@ -106,7 +106,7 @@ fn page<R: Table>(rows: &[PgRow], count: u32) -> Result<History<R>, StoreError> 
         .take(count as usize)
         .map(|row| {
             let deleted: bool = column(row, table, "deleted")?;
-            let body: Option<String> = column(row, table, "body")?;
+            let body = body(row, table)?;
             if deleted != body.is_none() {
                 return Err(wrong("body"));
             }
