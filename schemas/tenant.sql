@@ -12,6 +12,33 @@ CREATE TABLE :role.audit_outbox (
 
 ALTER TABLE :role.audit_outbox OWNER TO vitals_owner;
 
+CREATE TABLE :role.import (
+    id uuid NOT NULL,
+    tenant integer DEFAULT :tenant NOT NULL,
+    started timestamp(3) with time zone NOT NULL,
+    files text NOT NULL COLLATE pg_catalog."C",
+    stamps text NOT NULL COLLATE pg_catalog."C",
+    CONSTRAINT import_tenant CHECK ((tenant = :tenant))
+);
+
+ALTER TABLE :role.import OWNER TO vitals_owner;
+
+CREATE TABLE :role.import_batch (
+    import uuid NOT NULL,
+    tenant integer DEFAULT :tenant NOT NULL,
+    file integer NOT NULL,
+    chunk integer NOT NULL,
+    part integer NOT NULL,
+    parts integer NOT NULL,
+    read bigint NOT NULL,
+    loaded bigint NOT NULL,
+    refused bigint NOT NULL,
+    errors text,
+    CONSTRAINT import_batch_tenant CHECK ((tenant = :tenant))
+);
+
+ALTER TABLE :role.import_batch OWNER TO vitals_owner;
+
 CREATE TABLE :role.observation (
     version bigint NOT NULL,
     last_updated timestamp(3) with time zone NOT NULL,
@@ -115,6 +142,15 @@ ALTER TABLE :role.patient_name OWNER TO vitals_owner;
 ALTER TABLE ONLY :role.audit_outbox
     ADD CONSTRAINT audit_outbox_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY :role.import_batch
+    ADD CONSTRAINT import_batch_pkey PRIMARY KEY (import, file, chunk, part);
+
+ALTER TABLE ONLY :role.import
+    ADD CONSTRAINT import_files UNIQUE (files);
+
+ALTER TABLE ONLY :role.import
+    ADD CONSTRAINT import_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY :role.observation_history
     ADD CONSTRAINT observation_history_pkey PRIMARY KEY (id, version);
 
@@ -153,6 +189,9 @@ CREATE INDEX patient_name_value ON :role.patient_name USING btree (value, id);
 
 CREATE INDEX patient_tokens ON :role.patient USING gin (tokens) WITH (gin_pending_list_limit='256');
 
+ALTER TABLE ONLY :role.import_batch
+    ADD CONSTRAINT import_batch_import FOREIGN KEY (import) REFERENCES :role.import(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY :role.patient_name
     ADD CONSTRAINT patient_name_id FOREIGN KEY (id) REFERENCES :role.patient(id) ON DELETE CASCADE;
 
@@ -161,6 +200,10 @@ GRANT USAGE ON SCHEMA :role TO vitals_settle;
 
 GRANT INSERT ON TABLE :role.audit_outbox TO :role;
 GRANT SELECT,DELETE ON TABLE :role.audit_outbox TO vitals_settle;
+
+GRANT SELECT,INSERT,DELETE ON TABLE :role.import TO :role;
+
+GRANT SELECT,INSERT ON TABLE :role.import_batch TO :role;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE :role.observation TO :role;
 

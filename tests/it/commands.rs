@@ -85,7 +85,7 @@ async fn tenants_are_made_listed_and_shown_with_the_members_of_the_contract() {
 
 #[tokio::test]
 async fn people_get_tables_and_fields() {
-    let Shared { program, server } = program::shared().await;
+    let Shared { program, server, .. } = program::shared().await;
     let id = unique("people");
 
     let made = program.run(&["tenant", "create", &id, "--name", "People's"]).await.expect(0);

@@ -75,7 +75,7 @@ impl Program {
     }
 
     /// A file of its own, which goes with the installation.
-    pub fn file(&self, name: &str, text: &str) -> String {
+    pub fn file(&self, name: &str, text: impl AsRef<[u8]>) -> String {
         let folder = self.folder.with_extension("files");
         std::fs::create_dir_all(&folder).expect("a folder can be made");
         let path = folder.join(name);
@@ -88,13 +88,29 @@ impl Program {
         self.start(arguments).await.end(ENDS_WITHIN).await
     }
 
+    /// Runs a command to its end that reads this from its standard input.
+    pub async fn run_with(&self, arguments: &[&str], input: &[u8]) -> Ran {
+        let (mut process, input) = (self.prepared(arguments, Stdio::piped()).await, input.to_vec());
+        let mut stdin = process.child.stdin.take().expect("it was asked for");
+        // It may end before it has read all.
+        let writing = std::thread::spawn(move || std::io::Write::write_all(&mut stdin, &input).ok());
+        let ran = process.end(ENDS_WITHIN).await;
+        writing.join().expect("a writer ends");
+        ran
+    }
+
     /// Starts a command.
     pub async fn start(&self, arguments: &[&str]) -> Process {
+        self.prepared(arguments, Stdio::null()).await
+    }
+
+    async fn prepared(&self, arguments: &[&str], stdin: Stdio) -> Process {
         let binary = tokio::task::spawn_blocking(binary).await.expect("the program is built");
         let mut command = Command::new(binary);
         command.args(arguments).env_clear().envs(self.settings.iter().map(|(name, value)| (name, value)));
         // Where `id` and PostgreSQL are.
         command.envs(variable("PATH").map(|path| ("PATH", path)));
+        command.stdin(stdin);
         Process::spawn(command)
     }
 
@@ -186,14 +202,16 @@ pub struct Shared {
     pub program: Program,
     /// The server.
     pub server: Serving,
+    /// Its databases.
+    pub urls: Urls,
 }
 
 /// The served installation of this run. On an outside PostgreSQL: there a command takes a third of the time.
 pub async fn shared() -> &'static Shared {
     static SHARED: OnceCell<Shared> = OnceCell::const_new();
     let start = async || {
-        let program = Outside::fresh().await.program;
-        Shared { server: program.serve().await, program }
+        let Outside { program, urls, .. } = Outside::fresh().await;
+        Shared { server: program.serve().await, program, urls }
     };
     SHARED.get_or_init(start).await
 }
@@ -239,7 +257,7 @@ impl Written {
 
 impl Process {
     fn spawn(mut command: Command) -> Self {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program can be run");
         let (stdout, stderr) = (Written::default(), Written::default());
         let readers = vec![
@@ -334,6 +352,16 @@ impl Process {
     /// Asks it to stop, as somebody at a terminal does.
     pub fn interrupt(&self) {
         self.signal("INT");
+    }
+
+    /// Makes it do nothing at all until it may go on; signals wait.
+    pub fn pause(&self) {
+        self.signal("STOP");
+    }
+
+    /// Lets it go on.
+    pub fn go_on(&self) {
+        self.signal("CONT");
     }
 
     fn signal(&self, name: &str) {

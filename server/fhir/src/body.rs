@@ -30,7 +30,12 @@ impl<R: Resource> Body<R> {
     /// below one of them is the same as a relative one.
     pub fn parse(bytes: &[u8], bases: &[&str], rules: Rules) -> Result<Self, Vec<Issue>> {
         let document = json::parse(bytes).map_err(|error| vec![error.into()])?;
-        let issues = judge(&document, R::TYPE, rules);
+        Self::of(&document, bases, rules)
+    }
+
+    /// Judges a document that was parsed to see what it is.
+    pub fn of(document: &json::Document<'_>, bases: &[&str], rules: Rules) -> Result<Self, Vec<Issue>> {
+        let issues = judge(document, R::TYPE, rules);
         if !issues.is_empty() {
             return Err(issues);
         }

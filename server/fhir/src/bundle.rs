@@ -2,6 +2,7 @@
 //! by the places of their text. Resources stay text: what is written of an entry are the bytes that came, but for the
 //! references that name other entries.
 
+mod contents;
 mod links;
 
 use std::{borrow::Cow, collections::HashMap, fmt, ops::Range};
@@ -12,6 +13,7 @@ use crate::{
     structure,
 };
 
+pub use contents::{Contents, Held};
 pub use links::Named;
 use links::{FullUrls, Link};
 
@@ -21,7 +23,7 @@ pub const MOST_ENTRIES: usize = 5_000;
 pub const MOST_BYTES: usize = 50 * 1024 * 1024;
 /// Most JSON values of a Bundle. An Observation has one for each 12 to 15 bytes of it, so that this is more than the
 /// largest Bundle of resources needs, and keeps the memory of the parse at twice the text.
-const MOST_VALUES: usize = 4_500_000;
+pub const MOST_VALUES: usize = 4_500_000;
 
 /// What is to become of the entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -133,7 +133,15 @@ impl Issue {
 /// Renders an OperationOutcome as JSON.
 pub fn to_json(issues: &[Issue]) -> String {
     let mut out = String::with_capacity(96 + issues.len() * 160);
-    out.push_str(r#"{"resourceType":"OperationOutcome","issue":["#);
+    out.push_str(r#"{"resourceType":"OperationOutcome","issue":"#);
+    push_issues(&mut out, issues);
+    out.push('}');
+    out
+}
+
+/// Appends issues as the JSON of `OperationOutcome.issue`.
+pub fn push_issues(out: &mut String, issues: &[Issue]) {
+    out.push('[');
     for (place, issue) in issues.iter().enumerate() {
         if place > 0 {
             out.push(',');
@@ -143,16 +151,15 @@ pub fn to_json(issues: &[Issue]) -> String {
         out.push_str(r#"","code":""#);
         out.push_str(issue.code.code());
         out.push_str(r#"","diagnostics":"#);
-        push_string(&mut out, &issue.diagnostics);
+        push_string(out, &issue.diagnostics);
         if let Some(expression) = &issue.expression {
             out.push_str(r#","expression":["#);
-            push_string(&mut out, expression);
+            push_string(out, expression);
             out.push(']');
         }
         out.push('}');
     }
-    out.push_str("]}");
-    out
+    out.push(']');
 }
 
 /// Appends `text` as a JSON string, quotes included.

@@ -44,7 +44,7 @@ pub enum Command {
     Migrate(MigrateCommand),
     /// Print a token signed by the tenant's own key
     Token(TokenArgs),
-    /// Load NDJSON files into a tenant
+    /// Load NDJSON and Bundles into a tenant; goes on where it was broken off
     Import(ImportArgs),
     /// The audit log
     #[command(subcommand)]
@@ -243,11 +243,15 @@ pub struct TokenArgs {
 
 /// `vitals import`
 #[derive(Debug, Args)]
+#[command(after_long_help = IMPORT)]
 pub struct ImportArgs {
     /// The tenant
     #[arg(long, value_name = "ID")]
     pub tenant: TenantName,
-    /// NDJSON files: one resource a line
+    /// Begin anew, where an import of the same files was broken off
+    #[arg(long)]
+    pub restart: bool,
+    /// NDJSON or Bundles, packed with gzip or not; - is standard input
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
 }
@@ -259,6 +263,21 @@ pub struct OpenapiArgs {
     #[arg(long)]
     pub plain: bool,
 }
+
+/// What `vitals import --help` says at its end.
+const IMPORT: &str = "\
+What a file is, its content tells and not its name: lines of one resource or one Bundle each (NDJSON, up to 5 MB a
+line), or one document over several lines (up to 50 MB); gzip is unpacked.
+
+Patients and Observations are loaded at their ids; one without an id gets one that is the same whenever the file is
+read. What stands already with the same content stays as it is. Bundles of type transaction, batch, collection and
+searchset are taken for the resources they hold; references to other entries become references to these.
+
+What is refused is counted and told in a file, as NDJSON: file, line, entry (of a Bundle, from 0) and issues. The rest is
+loaded, and the exit code is 1.
+
+An import that was broken off, however that came, goes on where it stopped when the same command is given again: the
+files are known by path, size and time of change. What comes through a pipe begins anew.";
 
 /// `vitals audit …`
 #[derive(Debug, Subcommand)]

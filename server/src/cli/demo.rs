@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 use tokio::task::JoinSet;
 use vitals_access::tenant::{Tenant, TenantName};
-use vitals_fhir::outcome::Issue;
+use vitals_fhir::{json, outcome::Issue};
 use vitals_store::control::{
     self,
     jobs::{self, NewJob},
@@ -16,7 +16,7 @@ use super::{CommandError, Connection, Exit, Opened, serve};
 use crate::{
     config::Settings,
     failure::Failure,
-    job::load::{Loader, Parsed},
+    job::load::{self, Batch, Loader},
     state::App,
 };
 
@@ -82,23 +82,16 @@ async fn load(
         clock: Arc::clone(&app.clock),
         bases: vec![format!("{}/t/{}/fhir", app.public_url, tenant.name)],
     });
-    let patients = hospital.patients.iter().map(|patient| match loader.parse(patient.body.as_bytes()) {
-        Ok(Parsed::Patient(load)) => Ok(load),
-        other => Err(invalid(other)),
-    });
-    loader.load(patients.collect::<Result<_, _>>()?).await.map_err(|failure| stopped(&failure))?;
+    let patients = batch(&loader, hospital.patients.iter().map(|patient| patient.body.as_str()))?;
+    loader.write(&patients, None).await.map_err(|failure| stopped(&failure))?;
     // Made as they are written, so that nobody holds ninety days of a hospital at once.
     let mut observations = hospital.patients.iter().flat_map(physiology::Patient::observations).peekable();
     let mut writing = JoinSet::new();
     while observations.peek().is_some() || !writing.is_empty() {
         while writing.len() < AT_ONCE && observations.peek().is_some() {
-            let batch = observations.by_ref().take(BATCH).map(|made| match loader.parse(made.body.as_bytes()) {
-                Ok(Parsed::Observation(load)) => Ok(load),
-                other => Err(invalid(other)),
-            });
-            let batch = batch.collect::<Result<Vec<_>, _>>()?;
+            let batch = batch(&loader, observations.by_ref().take(BATCH).map(|made| made.body))?;
             let loader = Arc::clone(&loader);
-            writing.spawn(async move { loader.load(batch).await });
+            writing.spawn(async move { loader.write(&batch, None).await });
         }
         if let Some(written) = writing.join_next().await {
             written?.map_err(|failure| stopped(&failure))?;
@@ -112,10 +105,19 @@ fn stopped(failure: &Failure) -> CommandError {
     CommandError::new(format!("loading stopped: {}", failure.reason))
 }
 
+fn batch(loader: &Loader, bodies: impl Iterator<Item = impl AsRef<str>>) -> Result<Batch, CommandError> {
+    let mut batch = Batch::default();
+    for body in bodies {
+        let document = json::parse(body.as_ref().as_bytes()).map_err(|error| invalid(vec![error.into()]))?;
+        batch.push(load::judge(&document, &loader.bases, || uuid::Uuid::now_v7().to_string()).map_err(invalid)?);
+    }
+    Ok(batch)
+}
+
 /// The generator made something else than it should.
-fn invalid(parsed: Result<Parsed, Vec<Issue>>) -> CommandError {
-    let why = parsed.err().and_then(|issues| issues.into_iter().next()).map(|issue| issue.diagnostics);
-    CommandError::new(format!("the generated data is not valid FHIR: {}", why.unwrap_or_default()))
+fn invalid(issues: Vec<Issue>) -> CommandError {
+    let why = issues.into_iter().next().map(|issue| issue.diagnostics).unwrap_or_default();
+    CommandError::new(format!("the generated data is not valid FHIR: {why}"))
 }
 
 async fn token(app: &App, admin: &mut Connection, hospital: &physiology::Hospital) -> Result<String, CommandError> {

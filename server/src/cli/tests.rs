@@ -36,6 +36,7 @@ fn lines_of_the_contract_are_accepted_and_wrong_ones_are_usage_errors() {
         "migrate up --jobs 8 --tenant mercy",
         "token --tenant mercy --scope system/*.rs --ttl 90s --patient p1 --fhir-user Practitioner/1 --encounter e1",
         "import --tenant mercy a.ndjson b.ndjson",
+        "import --tenant mercy --restart -",
         "audit verify --tenant mercy",
         "audit tail --lines 5",
         "openapi",

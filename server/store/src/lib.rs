@@ -3,6 +3,7 @@
 
 pub mod audit;
 mod error;
+pub mod imports;
 pub mod millis;
 pub mod pool;
 pub mod rows;

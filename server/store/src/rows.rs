@@ -25,6 +25,7 @@ pub use many::{Expected, Placed, Put};
 pub use read::Missing;
 pub use search::{Found, Mark, Page, Position};
 pub use table::Table;
+pub(crate) use table::push_outbox;
 pub use update::{Updated, WriteRefused};
 
 use crate::pool::Lease;

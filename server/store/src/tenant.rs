@@ -11,6 +11,7 @@ use vitals_fhir::{
 use crate::{
     StoreError,
     error::Commits,
+    imports::Imports,
     pool::Lease,
     rows::{Outbox, Rows},
     sql::{Plain, Sql},
@@ -79,6 +80,11 @@ impl<'a> TenantTx<'a> {
     pub fn allow<R: Resource, I: Interaction>(&mut self) -> Result<Rows<'_, R, I>, Denied> {
         let visible = visible::<R, I>(self.access)?;
         Ok(Rows { lease: &mut self.lease, access: self.access, visible, of: PhantomData })
+    }
+
+    /// How far imports have come.
+    pub fn imports(&mut self) -> Imports<'_> {
+        Imports { lease: &mut self.lease }
     }
 
     /// Adds an audit record to the transaction, for writes whose record tells what they found.

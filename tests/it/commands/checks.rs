@@ -254,7 +254,7 @@ async fn setup_with_nothing_but_an_administrator_prints_what_a_server_needs() {
 
 #[tokio::test]
 async fn openapi_is_what_the_server_says() {
-    let Shared { program, server } = program::shared().await;
+    let Shared { program, server, .. } = program::shared().await;
 
     let printed = program.run(&["openapi"]).await.expect(0);
 

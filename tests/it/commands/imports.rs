@@ -1,5 +1,11 @@
 //! `vitals import`.
 
+mod broken_off;
+mod formats;
+
+use std::io::Write as _;
+
+use flate2::{Compression, write::GzEncoder};
 use serde_json::{Value, json};
 use vitals_tests::{
     examples,
@@ -15,6 +21,34 @@ const CANARY: &str = "CANARY-of-the-import";
 fn lines(resources: &[Value]) -> String {
     let lines: Vec<String> = resources.iter().map(Value::to_string).collect();
     lines.join("\n")
+}
+
+/// A text as gzip packs it.
+fn packed(text: &str) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(text.as_bytes()).expect("memory takes it");
+    encoder.finish().expect("memory takes it")
+}
+
+/// A Bundle of these entries.
+fn bundle(kind: &str, entries: &[Value]) -> Value {
+    json!({ "resourceType": "Bundle", "type": kind, "entry": entries })
+}
+
+/// What the file of errors of a report says.
+fn errors(report: &Value) -> Vec<Value> {
+    let Some(path) = report["errors_file"].as_str() else { return Vec::new() };
+    let text = std::fs::read_to_string(path).expect("the file is there");
+    text.lines().map(|line| serde_json::from_str(line).expect("NDJSON")).collect()
+}
+
+/// Each refusal as its line, its entry and the code of its first issue.
+fn told(errors: &[Value]) -> Vec<String> {
+    let told = |error: &Value| {
+        let entry = error["entry"].as_u64().map(|entry| format!(" entry {entry}")).unwrap_or_default();
+        format!("{}{entry}: {}", error["line"], error["issues"][0]["code"].as_str().expect("a code"))
+    };
+    errors.iter().map(told).collect()
 }
 
 #[tokio::test]
@@ -40,17 +74,14 @@ async fn good_lines_are_loaded_and_the_others_told_with_their_reasons() {
     let report = ran.json();
     assert_eq!(members(&report), ["errors_file", "loaded", "read", "refused"]);
     assert_eq!((&report["read"], &report["loaded"], &report["refused"]), (&json!(7), &json!(3), &json!(4)));
-    let errors = std::fs::read_to_string(report["errors_file"].as_str().expect("a path")).expect("the file is there");
-    let errors: Vec<Value> = errors.lines().map(|line| serde_json::from_str(line).expect("NDJSON")).collect();
-    let told: Vec<(u64, &str)> = errors
-        .iter()
-        .map(|error| {
-            assert_eq!(members(error), ["file", "issues", "line"]);
-            assert_eq!(error["file"], file.as_str());
-            (error["line"].as_u64().expect("a number"), error["issues"][0]["code"].as_str().expect("a code"))
-        })
-        .collect();
-    assert_eq!(told, [(4, "structure"), (5, "not-supported"), (7, "structure"), (8, "required")]);
+    let errors = errors(&report);
+    for error in &errors {
+        assert_eq!(members(error), ["file", "issues", "line"]);
+        assert_eq!(error["file"], file.as_str());
+        assert!(error["issues"][0]["severity"] == "error" && error["issues"][0]["diagnostics"].is_string(), "{error}");
+    }
+    assert_eq!(told(&errors), ["4: structure", "5: not-supported", "7: structure", "8: required"]);
+    assert_eq!(errors[3]["issues"][0]["expression"], json!(["Observation.status"]));
     assert!(!errors.iter().any(|error| error.to_string().contains(CANARY)) && !ran.stderr.contains(CANARY));
     let token = token(program, &id, "system/*.rs").await;
     let mut ids = get(&id, "Patient", &token).await.expect(200).ids();
@@ -138,10 +169,8 @@ async fn real_data_is_loaded_whole() {
     assert!(read > 1_900, "only {read} resources in {paths:?}");
     let figures = (&report["read"], &report["loaded"], &report["refused"]);
     assert_eq!(figures, (&json!(read), &json!(read - expected.len()), &json!(expected.len())));
-    let errors = std::fs::read_to_string(report["errors_file"].as_str().expect("a path")).expect("the file is there");
     let mut refused = Vec::new();
-    for error in errors.lines() {
-        let error: Value = serde_json::from_str(error).expect("NDJSON");
+    for error in errors(&report) {
         let file = paths.iter().position(|path| error["file"] == path.as_str()).expect("one of the files");
         let number = usize::try_from(error["line"].as_u64().expect("a number")).expect("a line in memory");
         let line: Value = serde_json::from_str(files[file].2.lines().nth(number - 1).expect("a line")).expect("JSON");

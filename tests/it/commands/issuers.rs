@@ -194,7 +194,7 @@ async fn keys_that_cannot_be_used_are_warned_of_and_files_that_are_none_refused(
 
 #[tokio::test]
 async fn what_cannot_be_an_issuer_is_refused() {
-    let Shared { program, server } = program::shared().await;
+    let Shared { program, server, .. } = program::shared().await;
     let (id, other) = (tenant(program, "no-issuer").await, tenant(program, "other").await);
     let (_, file) = key().await;
     let own = format!("{}/t/{other}/auth", server.url);

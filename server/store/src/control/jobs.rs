@@ -79,3 +79,39 @@ pub async fn finish(conn: &mut PgConnection, id: Uuid, now: DateTime<Utc>) -> Re
         .map(drop)
         .map_err(ControlError::database("finish a job"))
 }
+
+/// Holds a job, or what it works on, for as long as the connection lives, so that no two processes work on it; false if
+/// another one does. A process that was killed lets go of it as soon as the database notices.
+pub async fn hold(conn: &mut PgConnection, tenant: &Tenant, id: Uuid) -> Result<bool, ControlError> {
+    // The last 32 bits of a UUID v7 are chance.
+    let [.., a, b, c, d] = id.into_bytes();
+    sqlx::query_scalar("SELECT pg_catalog.pg_try_advisory_lock($1, $2)")
+        .bind(tenant.number)
+        .bind(i32::from_be_bytes([a, b, c, d]))
+        .fetch_one(conn)
+        .await
+        .map_err(ControlError::database("see whether somebody works on a job"))
+}
+
+/// Writes down that a tenant's jobs of a kind are done that nobody holds: their processes were killed. Whoever begins such
+/// a job must hold it before it is written down.
+pub async fn finish_abandoned(
+    conn: &mut PgConnection,
+    tenant: &Tenant,
+    kind: &str,
+    now: DateTime<Utc>,
+) -> Result<(), ControlError> {
+    let open: Vec<Uuid> =
+        sqlx::query_scalar("SELECT id FROM control.job WHERE tenant = $1 AND kind = $2 AND finished IS NULL")
+            .bind(tenant.role.as_str())
+            .bind(kind)
+            .fetch_all(&mut *conn)
+            .await
+            .map_err(ControlError::database("read the jobs of a tenant"))?;
+    for id in open {
+        if hold(conn, tenant, id).await? {
+            finish(conn, id, now).await?;
+        }
+    }
+    Ok(())
+}

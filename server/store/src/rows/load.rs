@@ -1,6 +1,7 @@
-//! Many resources with ids of their own in one statement, for imports. Ids that are taken are told apart.
+//! Many resources at ids of their own, for imports: new ones by one statement, and what stands only where it differs.
 
-use vitals_access::predicate::Columns;
+use std::collections::{HashMap, HashSet};
+
 use vitals_fhir::{
     body::Body,
     index::{ObservationIndex, PatientIndex},
@@ -10,7 +11,7 @@ use vitals_fhir::{
 };
 
 use super::{
-    Rows, packed,
+    Expected, Put, Rows, packed,
     table::{OBSERVATION_COLUMNS, Parts, Table, canonical_high, column, high},
 };
 use crate::{StoreError, error::Commits, millis::Millis, sql::Sql, tenant::LONG};
@@ -24,11 +25,15 @@ pub struct Load<R: Resource> {
     pub body: Body<R>,
 }
 
-/// What happened to the resources of one load, by their ids.
-#[derive(Clone, Debug, Default)]
-pub struct Loaded {
-    /// Inserted at version 1.
-    pub inserted: Vec<String>,
+/// What happened to the resources of one load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loaded {
+    /// It is new, at version 1.
+    Inserted,
+    /// It took the place of what stood, or of what was deleted.
+    Replaced,
+    /// It stood like that already.
+    Unchanged,
 }
 
 /// How a type's rows go in by the hundred.
@@ -38,21 +43,60 @@ pub trait Bulk: Table {
 }
 
 impl<R: Bulk> Rows<'_, R, Update> {
-    /// Inserts the resources whose ids were never used; the others are left to a single update each. All must be
-    /// admitted by the caller's scopes, which must reach the whole type, or nothing is loaded.
-    pub async fn load(&mut self, loads: &[Load<R>], now: i64) -> Result<Option<Loaded>, StoreError> {
-        let all_admitted = loads.iter().all(|load| {
-            let columns: Columns<'_> = R::columns(&load.id, load.body.index());
-            self.visible.admits(&columns)
-        });
-        if !all_admitted || !self.access.may_create_at_chosen_id(R::TYPE) {
+    /// Puts resources at their ids, each of which may come once: all that are new by one statement, then those that
+    /// differ from what stands. None, and nothing is written, where the caller's scopes do not reach the whole type.
+    pub async fn load(&mut self, loads: &[Load<R>], now: i64) -> Result<Option<Vec<Loaded>>, StoreError> {
+        let admitted = |load: &Load<R>| self.visible.admits(&R::columns(&load.id, load.body.index()));
+        if !loads.iter().all(admitted) || !self.access.may_create_at_chosen_id(R::TYPE) {
             return Ok(None);
         }
         let mut sql = Sql::new("resource.load");
         R::push_bulk(&mut sql, &loads.iter().collect::<Vec<_>>(), now);
         let rows = self.lease.rows(sql, Commits::No, LONG).await?;
-        let inserted = rows.iter().map(|row| column(row, R::TEXTS.table, "id")).collect::<Result<_, _>>()?;
-        Ok(Some(Loaded { inserted }))
+        if rows.len() == loads.len() {
+            return Ok(Some(vec![Loaded::Inserted; loads.len()]));
+        }
+        let inserted: HashSet<String> =
+            rows.iter().map(|row| column(row, R::TEXTS.table, "id")).collect::<Result<_, _>>()?;
+        let old: Vec<&Load<R>> = loads.iter().filter(|load| !inserted.contains(load.id.as_str())).collect();
+        let unchanged = self.unchanged(&old).await?;
+        let puts: Vec<Put<'_, R>> = old
+            .into_iter()
+            .filter(|load| !unchanged.contains(load.id.as_str()))
+            .map(|load| Put { load, expected: Expected::Anything })
+            .collect();
+        if self.put_many(&puts, now).await?.iter().any(Result::is_err) {
+            return Ok(None);
+        }
+        let loaded = |load: &Load<R>| match load.id.as_str() {
+            id if inserted.contains(id) => Loaded::Inserted,
+            id if unchanged.contains(id) => Loaded::Unchanged,
+            _ => Loaded::Replaced,
+        };
+        Ok(Some(loads.iter().map(loaded).collect()))
+    }
+
+    /// The ids of those that stand like that already. Nothing is locked: what is changed at the same time by somebody
+    /// else was changed after this.
+    async fn unchanged(&mut self, loads: &[&Load<R>]) -> Result<HashSet<String>, StoreError> {
+        let table = R::TEXTS.table;
+        let by_id: HashMap<&str, &Load<R>> = loads.iter().map(|load| (load.id.as_str(), *load)).collect();
+        let ids: Vec<String> = by_id.keys().map(|id| (*id).to_owned()).collect();
+        let mut sql = Sql::new("resource.compare");
+        sql.push("SELECT x.tenant, x.id, x.version, x.last_updated, x.body").push(R::TEXTS.from);
+        sql.push(" WHERE x.id = ANY(").bind(ids).push(")");
+        let mut unchanged = HashSet::new();
+        for row in &self.lease.rows(sql, Commits::No, LONG).await? {
+            let id: &str = column(row, table, "id")?;
+            let version = Version::new(column(row, table, "version")?);
+            let version = version.ok_or(StoreError::Inconsistent { table, column: "version" })?;
+            let last_updated = column::<Millis>(row, table, "last_updated")?.0;
+            let body: &str = column(row, table, "body")?;
+            if by_id.get(id).is_some_and(|load| load.body.stamped(&load.id, version, last_updated) == body) {
+                unchanged.insert(id.to_owned());
+            }
+        }
+        Ok(unchanged)
     }
 }
 
