@@ -70,7 +70,7 @@ CREATE TABLE :role.observation (
     c_canon_low double precision[],
     c_canon_high double precision[],
     c_canon_unit text[] COLLATE pg_catalog."C",
-    body text NOT NULL,
+    body bytea NOT NULL,
     CONSTRAINT observation_tenant CHECK ((tenant = :tenant))
 );
 
@@ -88,7 +88,7 @@ CREATE TABLE :role.observation_history (
     status text NOT NULL COLLATE pg_catalog."C",
     security text[] COLLATE pg_catalog."C",
     deleted boolean NOT NULL,
-    body text,
+    body bytea,
     CONSTRAINT observation_history_body CHECK ((deleted = (body IS NULL))),
     CONSTRAINT observation_history_tenant CHECK ((tenant = :tenant))
 );
@@ -108,7 +108,7 @@ CREATE TABLE :role.patient (
     security text[] COLLATE pg_catalog."C",
     tokens text[] NOT NULL COLLATE pg_catalog."C",
     texts text COLLATE pg_catalog."C",
-    body text NOT NULL,
+    body bytea NOT NULL,
     CONSTRAINT patient_tenant CHECK ((tenant = :tenant))
 );
 
@@ -121,7 +121,7 @@ CREATE TABLE :role.patient_history (
     last_updated timestamp(3) with time zone NOT NULL,
     security text[] COLLATE pg_catalog."C",
     deleted boolean NOT NULL,
-    body text,
+    body bytea,
     CONSTRAINT patient_history_body CHECK ((deleted = (body IS NULL))),
     CONSTRAINT patient_history_tenant CHECK ((tenant = :tenant))
 );
@@ -163,31 +163,31 @@ ALTER TABLE ONLY :role.patient_history
 ALTER TABLE ONLY :role.patient
     ADD CONSTRAINT patient_pkey PRIMARY KEY (id);
 
-CREATE INDEX observation_codes ON :role.observation USING gin (codes);
+CREATE INDEX observation_codes ON :role.observation USING gin (codes) WITH (gin_pending_list_limit='256');
 
-CREATE INDEX observation_history_last_updated ON :role.observation_history USING btree (last_updated DESC, id);
+CREATE INDEX observation_history_last_updated ON :role.observation_history USING btree (last_updated, id DESC);
 
-CREATE INDEX observation_last_updated ON :role.observation USING btree (last_updated DESC, id);
+CREATE INDEX observation_last_updated ON :role.observation USING btree (last_updated, id DESC);
 
 CREATE INDEX observation_patient_code ON :role.observation USING btree (patient, code1, eff_low DESC, id);
 
 CREATE INDEX observation_patient_date ON :role.observation USING btree (patient, eff_low DESC, id);
 
-CREATE INDEX observation_tokens ON :role.observation USING gin (tokens);
+CREATE INDEX observation_tokens ON :role.observation USING gin (tokens) WITH (gin_pending_list_limit='256');
 
 CREATE INDEX patient_birth ON :role.patient USING btree (birth_low DESC, id);
 
 CREATE INDEX patient_family ON :role.patient USING btree (family DESC, id);
 
-CREATE INDEX patient_history_last_updated ON :role.patient_history USING btree (last_updated DESC, id);
+CREATE INDEX patient_history_last_updated ON :role.patient_history USING btree (last_updated, id DESC);
 
-CREATE INDEX patient_last_updated ON :role.patient USING btree (last_updated DESC, id);
+CREATE INDEX patient_last_updated ON :role.patient USING btree (last_updated, id DESC);
 
 CREATE INDEX patient_name_patient ON :role.patient_name USING btree (id);
 
 CREATE INDEX patient_name_value ON :role.patient_name USING btree (value, id);
 
-CREATE INDEX patient_tokens ON :role.patient USING gin (tokens);
+CREATE INDEX patient_tokens ON :role.patient USING gin (tokens) WITH (gin_pending_list_limit='256');
 
 ALTER TABLE ONLY :role.import_batch
     ADD CONSTRAINT import_batch_import FOREIGN KEY (import) REFERENCES :role.import(id) ON DELETE CASCADE;

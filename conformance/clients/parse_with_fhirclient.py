@@ -72,7 +72,15 @@ def main(base, token, foreign_base, patient_id, observations):
     assert Patient.read(patient_id, smart.server).id == patient_id
     first = Observation.where({"patient": patient_id, "_count": "5"}).perform(smart.server)
     assert len(first.entry) == 5
-    print(f"CapabilityStatement, {count} Observations in Bundles, a history, {len(refusals)} OperationOutcomes")
+    new = Patient({"resourceType": "Patient", "name": [{"family": "Okafor", "given": ["Ify"]}]})
+    made = Patient(new.create(smart.server))
+    made.gender = "female"
+    changed = Patient(made.update(smart.server))
+    assert (made.meta.versionId, changed.meta.versionId, changed.gender) == ("1", "2", "female")
+    changed.origin_server = smart.server
+    changed.delete()
+    get(f"{base}/Patient/{made.id}", 410)
+    print(f"CapabilityStatement, {count} Observations in Bundles, a history, writes, {len(refusals)} OperationOutcomes")
 
 
 if __name__ == "__main__":

@@ -39,6 +39,14 @@ async function main() {
   assert.equal(found.length, Number(observations), "all pages");
   assert.equal(new Set(found.map((observation) => observation.id)).size, found.length, "each once");
 
+  // By what the CapabilityStatement lists: code, category, a period, an order.
+  const day = await client.patient.request(
+    "Observation?code=http://loinc.org|8867-4&category=vital-signs&date=ge2026-01-02&date=lt2026-01-03&_sort=-date",
+    { pageLimit: 0, flat: true },
+  );
+  assert.equal(day.length, 24, "one an hour");
+  assert.ok(day[0].effectiveDateTime > day[23].effectiveDateTime, "newest first");
+
   const resolved = await client.request(`Observation/${found[0].id}`, { resolveReferences: "subject", graph: true });
   assert.equal(resolved.subject.id, patient);
 
@@ -60,10 +68,29 @@ async function main() {
   const gone = await refusal(client.request(`Observation/${created.id}`));
   assert.equal(gone.statusCode ?? gone.status, 410);
 
+  const { effectiveDateTime: _, ...untimed } = created;
+  const refused = await refusal(client.create({ ...untimed, id: undefined }));
+  assert.equal(refused.statusCode ?? refused.status, 422);
+  assert.match(refused.message, /effective/, "what is wrong is in the error");
+
+  const transaction = {
+    resourceType: "Bundle",
+    type: "transaction",
+    entry: [{ resource: { ...created, id: undefined }, request: { method: "POST", url: "Observation" } }],
+  };
+  const done = await client.request({
+    url: "",
+    method: "POST",
+    headers: { "content-type": "application/fhir+json" },
+    body: JSON.stringify(transaction),
+  });
+  assert.deepEqual([done.type, done.entry[0].response.status], ["transaction-response", "201"]);
+  await client.delete(done.entry[0].response.location.match(/Observation\/[^/]+/)[0]);
+
   const foreign = await refusal(clientOf(foreignBase).request(`Patient/${patient}`));
   assert.equal(foreign.statusCode ?? foreign.status, 403);
 
-  console.log(`capabilities, read, ${found.length} over several pages, references, create, update, delete, 403 next door`);
+  console.log(`capabilities, read, ${found.length} over several pages, references, writes, a transaction, 422, 403 next door`);
 }
 
 async function refusal(asked) {

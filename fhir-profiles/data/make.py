@@ -11,6 +11,10 @@ import json
 import pathlib
 import sys
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "conformance"))
+# What the package adds to R4, told apart once for both tables.
+from elements import ADDED_ELEMENTS, ADDED_TYPES
+
 SIMPLE_QUANTITY = "http://hl7.org/fhir/StructureDefinition/SimpleQuantity"
 MONEY_QUANTITY = "http://hl7.org/fhir/StructureDefinition/MoneyQuantity"
 # Required bindings whose codes are a grammar and no list: checked by form.
@@ -125,10 +129,13 @@ def main():
             root = definition["type"]
             for element in definition["snapshot"]["element"]:
                 path = element["path"]
-                if path == root:
+                if path == root and root not in ADDED_TYPES:
                     types.setdefault(root, [])
+                if path == root:
                     continue
                 parent, name = path.rsplit(".", 1)
+                if root in ADDED_TYPES or name in ADDED_ELEMENTS.get(parent, ()):
+                    continue
                 types.setdefault(parent, []).append(name + tail(element, sets))
     for name, base in ADDED.items():
         types[name] = types[base]

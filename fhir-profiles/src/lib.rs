@@ -17,6 +17,7 @@
 //! Invariants of other resource types inside `contained` (their bindings and data types are), profiles of contained
 //! Observations, bindings that are not required, what `meta.profile` claims, whether references resolve, and trd-3.
 
+mod binding;
 mod contained;
 mod narrative;
 mod nominated;
@@ -30,6 +31,7 @@ mod walk;
 
 use vitals_fhir::{json::Value, outcome::Issue, resource::ResourceType};
 
+pub use binding::codes_of;
 pub use nominated::{Nominated, validate_as};
 pub use plausible::plausibility;
 pub use profile::{Place, VitalCode, VitalProfile, codes, profile, vitals};

@@ -99,10 +99,11 @@ pub(crate) struct Rule {
 /// The codes of a required binding.
 pub(crate) struct ValueSet {
     url: &'static str,
-    codes: Codes,
+    pub codes: Codes,
 }
 
-enum Codes {
+/// What the codes of a set are.
+pub(crate) enum Codes {
     Listed(Vec<&'static str>),
     MimeType,
     Language,

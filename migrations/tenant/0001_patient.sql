@@ -1,5 +1,6 @@
--- Patients: the text that was written, beside the columns that searches and scopes need. family is what they are sorted
--- by; birth_low and birth_high bound the date of birth and stand at 4713-01-01 BC where it is absent.
+-- Patients: the text that was written, packed as server/store/src/rows/packed.rs says, beside the columns that searches
+-- and scopes need. family is what they are sorted by; birth_low and birth_high bound the date of birth and stand at
+-- 4713-01-01 BC where it is absent.
 CREATE TABLE patient (
     version bigint NOT NULL,
     last_updated timestamptz(3) NOT NULL,
@@ -13,9 +14,9 @@ CREATE TABLE patient (
     security text[] COLLATE "C",
     tokens text[] COLLATE "C" NOT NULL,
     texts text COLLATE "C",
-    body text NOT NULL
+    body bytea NOT NULL
 );
-CREATE INDEX patient_tokens ON patient USING gin (tokens);
+CREATE INDEX patient_tokens ON patient USING gin (tokens) WITH (gin_pending_list_limit = 256);
 -- The orders that lists of patients are asked for in.
 CREATE INDEX patient_family ON patient (family DESC, id);
 CREATE INDEX patient_birth ON patient (birth_low DESC, id);
@@ -39,11 +40,11 @@ CREATE TABLE patient_history (
     last_updated timestamptz(3) NOT NULL,
     security text[] COLLATE "C",
     deleted boolean NOT NULL,
-    body text,
+    body bytea,
     CONSTRAINT patient_history_pkey PRIMARY KEY (id, version),
     CONSTRAINT patient_history_body CHECK (deleted = (body IS NULL))
 );
-CREATE INDEX patient_history_last_updated ON patient_history (last_updated DESC, id);
+CREATE INDEX patient_history_last_updated ON patient_history (last_updated, id DESC);
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON patient, patient_name TO :role;
 GRANT SELECT, INSERT ON patient_history TO :role;

@@ -4,7 +4,7 @@ use std::{error::Error, fmt, process::ExitCode};
 
 use clap::Parser as _;
 
-use crate::config::Settings;
+use crate::{config::Settings, openapi};
 
 pub mod args;
 mod audit;
@@ -125,7 +125,10 @@ pub async fn run() -> Exit {
         args::Command::Token(command) => token::run(&settings, command).await,
         args::Command::Import(command) => import::run(&settings, command, json).await,
         args::Command::Audit(command) => audit::run(&settings, command, json).await,
-        args::Command::Openapi => print::line(&crate::openapi::document()).map(|()| Exit::Success),
+        args::Command::Openapi(wanted) => {
+            let document = if wanted.plain { openapi::plain_document() } else { openapi::document() };
+            print::line(&document).map(|()| Exit::Success)
+        }
         args::Command::Doctor => doctor::run(&settings, json).await,
     };
     ended.unwrap_or_else(|error| {

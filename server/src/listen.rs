@@ -4,10 +4,10 @@
 //! accept loop is ours: HTTP/1.1, and HTTP/2 by prior knowledge, over hyper-util's `auto` connection. Every limit is a
 //! constant here or in [`watch`]; limits on bodies belong to the layers above.
 //!
-//! Heads that are no HTTP (two lengths, folded lines, more than 100 headers, over [`MAX_HEAD`]) never become a request:
-//! hyper answers 400 or 431 without a body and closes, and [`Ended`] counts them. It ends lines at a bare LF too
-//! (RFC 9112, section 2.2, allows that). Heads that hyper takes and an origin server must not are handed on as
-//! [`Malformed`], so that they are refused and noted like any other request.
+//! Heads that are no HTTP (two different lengths, folded lines, more than 100 headers, over [`MAX_HEAD`]) never become a
+//! request: hyper answers 400 or 431 without a body and closes, and [`Ended`] counts them. Heads that hyper takes and an
+//! origin server must not, or that two readers could read differently ([`framing`]), are handed on as [`Malformed`], so
+//! that they are refused and noted like any other request.
 
 use std::{convert::Infallible, io, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
@@ -34,6 +34,7 @@ use tokio::{
 };
 
 mod ended;
+mod framing;
 mod stop;
 #[cfg(test)]
 mod tests;
@@ -120,6 +121,8 @@ pub enum Malformed {
     WholeUrl,
     /// There is not exactly one Host header.
     Host,
+    /// Two readers could read its end differently.
+    Framing,
 }
 
 impl Listener {
@@ -298,7 +301,7 @@ async fn answer(
     watch: Watch,
 ) -> Result<Response<impl Body<Data = Bytes, Error = io::Error>>, Infallible> {
     let in_flight = watch.request(request.version() == Version::HTTP_2);
-    let malformed = malformed(&request);
+    let malformed = malformed(&request).or_else(|| watch.is_ambiguous().then_some(Malformed::Framing));
     if let Some(malformed) = malformed {
         request.extensions_mut().insert(malformed);
     }

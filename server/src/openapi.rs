@@ -7,16 +7,20 @@
 //! copy is then one walk over the same value. FHIR routes could not use its macros in any case. An API described by
 //! its macros can be merged in path by path, as its `spec()` is JSON of the same shape.
 //!
-//! Schemas of FHIR types are loose on purpose: `resourceType` is present but not required and other members are
-//! allowed, and a union of resources has no discriminator, which is the form that generated clients survive.
+//! Schemas of FHIR's types are made from the tables that bodies are checked with (`types`), examples are files that the
+//! tests send, and what several operations share stands in the components once.
 
+mod components;
 mod docs;
 mod endpoints;
+mod examples;
 mod fhir;
+mod parameters;
 mod schemas;
 mod scopes;
 #[cfg(test)]
 mod tests;
+mod types;
 
 use serde_json::{Map, Value, json};
 
@@ -25,13 +29,22 @@ pub use docs::{DOCS_POLICY, docs_page};
 /// Media types that say the same as `application/json` to a client that knows no other.
 const JSON_TYPES: [&str; 2] = ["application/fhir+json", "application/problem+json"];
 
+/// What holds for every operation.
+const DESCRIPTION: &str = "A FHIR R4 (4.0.1) server for the vital signs of many tenants, read and written through SMART \
+    App Launch 2.2 scopes: each operation lists in `x-scopes` those of which one is enough, and a wider one does as \
+    well. Vital signs follow R4's profiles: LOINC codes and UCUM units, as the schema Observation lists. Under a FHIR \
+    base every refusal is an OperationOutcome that says what is wrong and where (`issue.expression`). Answers are \
+    application/fhir+json, or application/fhir+xml by `Accept` or `_format`; application/json is taken and asked for \
+    as FHIR JSON. Every answer carries `X-Request-Id`.";
+
 /// The document as pretty JSON, the same text on every call.
 pub fn document() -> String {
     pretty(&build())
 }
 
 /// The document for client generators that know `application/json` only: FHIR's media types become that one, XML
-/// goes, and so do the few operations that cannot be said in JSON (form search, the page for people, metrics).
+/// goes with `_format` that asks for it, and so do the few operations that cannot be said in JSON (form search, the
+/// page for people, metrics).
 pub fn plain_document() -> String {
     let mut document = build();
     if let Some(Value::Object(paths)) = document.get_mut("paths") {
@@ -44,6 +57,9 @@ pub fn plain_document() -> String {
         for response in responses.values_mut() {
             plain_content(response);
         }
+    }
+    if let Some(Value::Object(parameters)) = document.pointer_mut("/components/parameters") {
+        parameters.remove("format");
     }
     pretty(&document)
 }
@@ -59,6 +75,10 @@ fn is_method(key: &str) -> bool {
 /// Makes one operation plain; false when it cannot be.
 fn plain_operation(operation: &mut Value) -> bool {
     let Some(operation) = operation.as_object_mut() else { return true };
+    if let Some(Value::Array(parameters)) = operation.get_mut("parameters") {
+        let format = reference("parameters", "format");
+        parameters.retain(|parameter| *parameter != format);
+    }
     if operation.get_mut("requestBody").is_some_and(|body| !plain_content(body)) {
         return false;
     }
@@ -85,8 +105,7 @@ fn build() -> Value {
         "info": {
             "title": "Vitals",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "A FHIR R4 server for the vital signs of many tenants, read and written through SMART scopes. \
-                Each operation lists in `x-scopes` the scopes of which one is enough.",
+            "description": DESCRIPTION,
             "license": { "name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0" },
         },
         "servers": [{ "url": "/", "description": "The public listener" }],
@@ -99,7 +118,7 @@ fn build() -> Value {
             { "name": "Operator", "description": "Tenants and migrations, on the operator's own listener" },
         ],
         "paths": paths,
-        "components": schemas::components(),
+        "components": components::components(),
     })
 }
 

@@ -43,6 +43,9 @@ use crate::{
     },
 };
 
+/// The `Content-Security-Policy` of what is no page.
+const NOTHING_RUNS: &str = "default-src 'none'; frame-ancestors 'none'";
+
 /// The endpoint of the public listener.
 pub struct Public {
     app: Arc<App>,
@@ -153,6 +156,10 @@ pub(crate) async fn guarded(
     }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    // Whatever a browser is made to open here is data: nothing in it runs, is framed, or tells where it came from. The
+    // page for people brings a policy of its own.
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(NOTHING_RUNS));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     response
 }
 

@@ -13,6 +13,7 @@ use tracing_subscriber::{Layer, filter::Targets, layer::SubscriberExt, registry:
 use crate::config::{LogFormat, Tracing};
 
 mod export;
+mod lines;
 pub mod metrics;
 mod trace_context;
 
@@ -98,10 +99,8 @@ where
 {
     match format {
         LogFormat::Json => tracing_subscriber::fmt::layer()
-            .json()
-            .flatten_event(true)
-            .with_current_span(true)
-            .with_span_list(false)
+            .event_format(lines::Line)
+            .fmt_fields(lines::Members)
             .with_writer(std::io::stderr)
             .with_filter(log_filter())
             .boxed(),

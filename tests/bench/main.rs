@@ -2,16 +2,18 @@
 //!
 //! Every figure of ours stands beside a limit measured on the same PostgreSQL in the same minute, because a figure
 //! from a busy machine with a shared disk says nothing alone. Nothing here fails for being slow.
-//! Words after `--` choose parts: `cargo bench -p vitals-tests -- roles requests`. `VITALS` names a program that is
-//! built already; without it one is built.
+//! Words after `--` choose parts: `cargo bench -p vitals-tests -- roles requests`; `--markdown` prints the table of the
+//! requests once more, as the README has it. `VITALS` names a program that is built already; without it one is built.
 //!
 //! Needs `psql` and `pgbench`, which come with PostgreSQL's other programs.
 
 mod connection;
 mod postgres;
+mod process;
 mod program;
 mod requests;
 mod roles;
+mod slow;
 mod starting;
 mod table;
 mod tenants;
@@ -22,7 +24,7 @@ use program::{Folder, Program};
 use table::Table;
 
 /// The parts, in the order they run. The last makes thousands of roles in the database that the others use.
-const PARTS: [&str; 5] = ["starting", "tenants", "requests", "timing", "roles"];
+const PARTS: [&str; 6] = ["requests", "starting", "tenants", "timing", "slow", "roles"];
 
 fn main() {
     // cargo adds options of its own, such as --bench.
@@ -31,6 +33,7 @@ fn main() {
         eprintln!("there is no part {unknown}: {}", PARTS.join(", "));
         std::process::exit(2);
     }
+    let markdown = std::env::args().any(|argument| argument == "--markdown");
     let is_wanted = |part: &str| wanted.is_empty() || wanted.iter().any(|word| word == part);
     vitals_server::egress::install_tls_provider();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -41,6 +44,12 @@ fn main() {
 
     let program = Program::find();
     let folder = Folder::make();
+    if is_wanted("requests") {
+        requests::run(&program, &runtime, markdown);
+    }
+    if wanted == ["requests"] {
+        return;
+    }
     let mut table = Table::begin();
     if is_wanted("starting") {
         starting::run(&program, &folder, &mut table);
@@ -51,11 +60,11 @@ fn main() {
     if is_wanted("tenants") {
         runtime.block_on(tenants::run(&program, &folder, &server, &postgres, &mut table));
     }
-    if is_wanted("requests") {
-        runtime.block_on(requests::run(&program, &folder, &server, &postgres, &mut table));
-    }
     if is_wanted("timing") {
         runtime.block_on(timing::run(&program, &folder, &server, &mut table));
+    }
+    if is_wanted("slow") {
+        runtime.block_on(slow::run(&program, &folder, &server, &mut table));
     }
     if is_wanted("roles") {
         roles::run(&postgres, &mut table);

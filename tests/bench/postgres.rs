@@ -2,7 +2,7 @@
 
 use std::{
     io::Write as _,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, Output, Stdio},
     time::Duration,
 };
@@ -12,7 +12,7 @@ use vitals_store::{
     urls::{self, Urls},
 };
 
-use crate::program::Folder;
+use crate::{process, program::Folder, requests::statement::Script};
 
 /// How long one run of pgbench takes.
 const SECONDS: &str = "5";
@@ -25,10 +25,20 @@ pub struct Postgres {
     embedded: Embedded,
 }
 
+/// What pgbench did.
+pub struct Rate {
+    /// Transactions a second.
+    pub a_second: f64,
+    /// Processor time of the whole cluster for each of them.
+    pub cpu: Duration,
+}
+
 /// Who speaks to the cluster.
 pub enum As<'a> {
     /// The administering role, in the database of the tenants.
     Admin,
+    /// The administering role, in the database of the audit trail.
+    Audit,
     /// The administering role, in pgbench's own database.
     Bench,
     /// The login role that serves, in a tenant's role.
@@ -90,28 +100,36 @@ impl Postgres {
 
     /// Transactions a second of pgbench's own selection of a row by its key, prepared.
     pub fn select_only(&self, clients: u16) -> f64 {
-        self.pgbench(&As::Bench, clients, &["-S"])
+        tps(&self.pgbench_prints(&As::Bench, clients, &["-S".to_owned()]))
     }
 
-    /// Transactions a second of a script.
-    pub fn statement(&self, who: &As<'_>, clients: u16, folder: &Path, script: &str) -> f64 {
-        let file = folder.join("statement.sql");
-        std::fs::write(&file, script).expect("a script can be written");
-        self.pgbench(who, clients, &["-n", "-f", &file.to_string_lossy()])
+    /// What a script does, each transaction of which is run as soon as the one before it has ended.
+    pub fn script(&self, who: &As<'_>, clients: u16, folder: &Folder, script: &Script) -> Rate {
+        let file = folder.path().join("statement.sql");
+        std::fs::write(&file, &script.text).expect("a script can be written");
+        let mut arguments = vec!["-n".to_owned(), "-f".to_owned(), file.to_string_lossy().into_owned()];
+        for (name, value) in &script.variables {
+            arguments.extend(["-D".to_owned(), format!("{name}={value}")]);
+        }
+        let before = process::time_of_cluster(folder.path());
+        let printed = self.pgbench_prints(who, clients, &arguments);
+        let took = process::time_of_cluster(folder.path()).saturating_sub(before);
+        let done = printed.lines().find_map(|line| line.strip_prefix("number of transactions actually processed: "));
+        let done: u32 = done.and_then(|figure| figure.trim().parse().ok()).expect("pgbench prints how many it ran");
+        Rate { a_second: tps(&printed), cpu: took / done.max(1) }
     }
 
-    fn pgbench(&self, who: &As<'_>, clients: u16, arguments: &[&str]) -> f64 {
+    fn pgbench_prints(&self, who: &As<'_>, clients: u16, arguments: &[String]) -> String {
         let clients = clients.to_string();
         let mut command = self.command("pgbench", who);
         command.args(["-M", "prepared", "-T", SECONDS, "-c", &clients, "-j", if clients == "1" { "1" } else { "2" }]);
-        let printed = text(command.args(arguments).output().expect("pgbench can be run"), "pgbench");
-        let line = printed.lines().find_map(|line| line.strip_prefix("tps = ")).expect("pgbench prints its tps");
-        line.split(' ').next().and_then(|figure| figure.parse().ok()).expect("as a figure")
+        text(command.args(arguments).output().expect("pgbench can be run"), "pgbench")
     }
 
     fn url(&self, who: &As<'_>) -> String {
         let made = match who {
             As::Admin => self.urls.app_admin(),
+            As::Audit => self.urls.audit_admin(),
             As::Bench => self.urls.app_admin().and_then(|url| urls::with_database(&url, DATABASE)),
             As::Tenant(_) => Ok(self.urls.app.clone()),
             As::Login(login, password) => urls::with_user(&self.urls.app, login)
@@ -128,6 +146,11 @@ impl Postgres {
         }
         command
     }
+}
+
+fn tps(printed: &str) -> f64 {
+    let line = printed.lines().find_map(|line| line.strip_prefix("tps = ")).expect("pgbench prints its tps");
+    line.split(' ').next().and_then(|figure| figure.parse().ok()).expect("as a figure")
 }
 
 /// `:password@` of a URL.

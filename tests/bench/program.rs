@@ -10,6 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::process;
+
 /// How long a stop may take before it is given up.
 const STOP_WITHIN: Duration = Duration::from_secs(20);
 
@@ -131,10 +133,12 @@ impl Program {
 impl Serving {
     /// Resident memory in megabytes.
     pub fn memory(&self) -> f64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("Linux shows processes");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("with their memory");
-        let kilobytes: u32 = line.trim().trim_end_matches(" kB").parse().expect("in kilobytes");
-        f64::from(kilobytes) / 1024.0
+        process::memory_of(self.process())
+    }
+
+    /// The number of its process.
+    pub fn process(&self) -> u32 {
+        self.child.id()
     }
 
     /// Stops it as its operator would.

@@ -1,178 +1,249 @@
-//! Reads and searches over HTTP with everything on (token, scopes, isolation, audit), beside `pgbench` with the
-//! statement that each of them runs. There only the id is a bind: with the codes as constants PostgreSQL plans as
-//! well as it can, which is the limit to be held against.
+//! What a request costs with everything on (token, scopes, validation, isolation, audit) over 100,000 vital signs of
+//! 200 patients, beside `pgbench` on the same rows: the very statements that the server sends, with as many clients,
+//! before and after it, because the neighbours of a shared machine come and go.
 
-use std::{
-    fmt::Write as _,
-    net::SocketAddr,
-    sync::Arc,
-    time::{Duration, Instant},
+mod data;
+mod drive;
+mod load;
+mod report;
+pub mod statement;
+
+use std::{cell::Cell, sync::Arc, time::Duration};
+
+use tokio::runtime::Runtime;
+
+use self::{
+    drive::{Driven, Load, drive},
+    report::{Reach, Report},
+    statement::{Log, Script, Sent},
 };
-
 use crate::{
     connection::{Connection, request},
-    postgres::{As, Postgres},
+    postgres::{As, Postgres, Rate},
     program::{Folder, Program, Serving},
-    table::{Limit, Samples, Table},
 };
 
-/// The tenant with the data.
+/// The tenant that requests go to.
 const TENANT: &str = "bench";
-/// Patients, and observations of each: enough that nobody hits the same row all the time, little enough for memory.
-const PATIENTS: u32 = 100;
-const OBSERVATIONS: u32 = 200;
-/// Connections at once.
-const CONNECTIONS: u16 = 32;
-/// Requests before the measurement, and in it.
-const WARM: Duration = Duration::from_secs(1);
-const MEASURED: Duration = Duration::from_secs(5);
-/// Different requests that are made beforehand.
+/// Connections at once: of single requests, and of Bundles.
+const MANY: u16 = 32;
+const BUNDLES: u16 = 8;
+/// Entries of a Bundle.
+const ENTRIES: u32 = 100;
+/// Different requests that are made beforehand, and different Bundles.
 const VARIETY: u32 = 2_000;
+const DIFFERENT_BUNDLES: u32 = 64;
+/// From ready to idle: what the start allocated for itself is given back.
+const SETTLED_AFTER: Duration = Duration::from_secs(3);
 
-/// As `server/store/src/rows/read.rs` writes it for a token that reaches everything.
-const READ: &str = "\\set n random(0, :last)
-SELECT x.tenant, x.id, x.version, x.last_updated, x.patient AS patient, x.body
-FROM observation x WHERE x.id = 'rate-' || :n AND TRUE;
-";
+/// Where everything is.
+struct Place<'p> {
+    program: &'p Program,
+    folder: &'p Folder,
+    postgres: &'p Postgres,
+    /// The next number that pgbench makes ids from.
+    numbers: Cell<u64>,
+}
 
-/// As `server/store/src/rows/search/render.rs` writes it for `patient`, a vital's `code`, `_sort=-date`, `_count=50`.
-const SEARCH: &str = "\\set n random(0, :patients)
-SELECT u.tenant, u.id, u.version, u.last_updated, u.patient, u.body, u.place FROM (
-(SELECT x.tenant, x.id, x.version, x.last_updated, x.patient AS patient, x.body, x.eff_low AS place
-FROM observation x WHERE TRUE AND x.code1 = ':code' AND x.patient = 'patient-' || :n
-AND (x.codes && ARRAY[':code']) ORDER BY x.eff_low DESC, x.id ASC LIMIT 51)
-UNION ALL
-(SELECT x.tenant, x.id, x.version, x.last_updated, x.patient AS patient, x.body, x.eff_low AS place
-FROM observation x WHERE TRUE AND x.code1 = '*' AND x.patient = 'patient-' || :n
-AND (x.codes && ARRAY[':code']) ORDER BY x.eff_low DESC, x.id ASC LIMIT 51)
-) u ORDER BY u.place DESC, u.id ASC LIMIT 51;
-";
+/// A case: what is asked of the server, and what pgbench does instead.
+struct Case {
+    what: &'static str,
+    load: Load,
+    script: Script,
+    reach: Reach,
+    /// Connections at once, beside one.
+    many: u16,
+    /// Resources that a good answer adds.
+    adds: u32,
+}
 
-/// Runs it.
-pub async fn run(program: &Program, folder: &Folder, server: &Serving, postgres: &Postgres, table: &mut Table) {
-    program.run(folder, &["tenant", "create", TENANT]);
-    let file = folder.path().join("bench.ndjson");
-    std::fs::write(&file, data()).expect("the data can be written");
-    let (took, _) = program.run(folder, &["import", "--tenant", TENANT, &file.to_string_lossy()]);
-    let rows = f64::from(PATIENTS * (OBSERVATIONS + 1));
-    table.row("import, resources a second", rows / took.as_secs_f64(), "/s", &Limit::None);
+/// Runs it, on a database of its own.
+pub fn run(program: &Program, runtime: &Runtime, markdown: bool) {
+    let folder = Folder::make();
+    drop(program.start(&folder, "serve"));
+    let postgres = runtime.block_on(Postgres::join(&folder));
+    let place = Place { program, folder: &folder, postgres: &postgres, numbers: Cell::new(0) };
+    let server = program.start(&folder, "serve");
+    std::thread::sleep(SETTLED_AFTER);
 
-    let role = postgres.psql(&As::Admin, &format!("SELECT role FROM control.tenant WHERE name = '{TENANT}';"));
-    let role = role.trim();
-    postgres.psql(&As::Admin, &format!("VACUUM ANALYZE {role}.observation;"));
-    let (_, token) = program.run(folder, &["token", "--tenant", TENANT, "--scope", "system/*.rs"]);
-    let base = format!("/t/{TENANT}/fhir");
+    let mut report = Report::begin();
+    report.figure("memory, idle", server.memory(), None, " MB", Reach::Most(60.0));
+    runtime.block_on(load::by_bundles(&place, &server, &mut report));
+    load::by_import(&place, &mut report);
+    server.stop();
 
-    let last = PATIENTS * OBSERVATIONS - 1;
-    let reads = requests(&token, |number| format!("{base}/Observation/rate-{}", number % (last + 1)));
-    let searches = requests(&token, |number| {
-        format!(
-            "{base}/Observation?patient=patient-{}&code=http://loinc.org|8867-4&_sort=-date&_count=50",
-            number % PATIENTS
-        )
-    });
-    let code = postgres.psql(&As::Admin, &format!("SELECT DISTINCT code1 FROM {role}.observation;"));
-    let read = READ.replace(":last", &last.to_string());
-    let search = SEARCH.replace(":patients", &(PATIENTS - 1).to_string()).replace(":code", code.trim());
+    // What the server sends is looked at first, with a server of its own: sessions that log do not measure.
+    let log = Log::open(&postgres, folder.path());
+    let server = program.start(&folder, "serve");
+    let scripts = runtime.block_on(scripts(&place, &server, log));
+    server.stop();
 
-    for (what, requests, statement) in [("read by id", reads, read), ("search of 50", searches, search)] {
-        for connections in [1, CONNECTIONS] {
-            // Once before and once after, because the neighbours of a shared machine come and go.
-            let before = postgres.statement(&As::Tenant(role), connections, folder.path(), &statement);
-            let (latencies, refused) = drive(server.public, &requests, connections).await;
-            let after = postgres.statement(&As::Tenant(role), connections, folder.path(), &statement);
-            let limit = Limit::Measured(f64::midpoint(before, after), "pgbench, the statement");
-            let rate = f64::from(latencies.count()) / MEASURED.as_secs_f64();
-            table.row(&format!("{what}, {connections} connections"), rate, "/s", &limit);
-            if refused > 0 {
-                table.row(&format!("{what}, {connections} connections, refused"), f64::from(refused), "", &Limit::None);
-            }
-            for percent in [50, 99] {
-                let latency = latencies.percentile(percent);
-                let what = format!("{what}, {connections} connections, {percent}th of 100");
-                table.row(&what, latency, "ms", &Limit::None);
-            }
+    let server = program.start(&folder, "serve");
+    let role = place.role(TENANT);
+    postgres.psql(&As::Admin, &format!("VACUUM ANALYZE {role}.observation; CHECKPOINT;"));
+    for case in place.cases(&server, scripts) {
+        for connections in [1, case.many] {
+            place.measure(runtime, &case, connections, &role, &mut report);
         }
     }
-    for clients in [1, CONNECTIONS] {
-        let rate = postgres.select_only(clients);
-        table.row(&format!("(pgbench -S itself, {clients} clients)"), rate, "/s", &Limit::None);
-    }
-    table.row("memory of serve after all this", server.memory(), "MB", &Limit::None);
+    report.figure("memory after all this", server.memory(), None, " MB", Reach::None);
+    report.end(&postgres, markdown);
+    // In this order: the last one out stops the database.
+    runtime.block_on(postgres.leave());
+    server.stop();
 }
 
-fn requests(token: &str, path: impl Fn(u32) -> String) -> Arc<Vec<Vec<u8>>> {
-    let authorization = format!("Bearer {token}");
-    // A step without a common divisor with the number of rows, so that neighbours are far apart.
-    Arc::new((0..VARIETY).map(|number| request("GET", &path(number * 7_919), &authorization, None)).collect())
+/// The addresses of the two reading cases, of one patient or Observation by its number.
+fn read_of(number: u32) -> String {
+    format!("/t/{TENANT}/fhir/Observation/{}", data::FIRST_OBSERVATION + u64::from(number % data::OBSERVATIONS))
 }
 
-/// Asks over this many connections, each as soon as it has its answer: how long each answer took, and how many
-/// requests were refused because the server was busy.
-async fn drive(address: SocketAddr, requests: &Arc<Vec<Vec<u8>>>, connections: u16) -> (Samples, u32) {
-    let began = Instant::now();
-    let tasks: Vec<_> = (0..connections)
-        .map(|number| {
-            let requests = Arc::clone(requests);
-            tokio::spawn(async move {
-                let mut connection = Connection::open(address).await;
-                let (mut samples, mut refused) = (Samples::default(), 0);
-                let mut at = usize::from(number) * 61;
-                while began.elapsed() < WARM + MEASURED {
-                    at = (at + 1) % requests.len();
-                    let sent = Instant::now();
-                    let (status, length) = connection.exchange(&requests[at]).await;
-                    match status {
-                        _ if began.elapsed() < WARM => {}
-                        200 => samples.add(sent.elapsed()),
-                        503 => refused += 1,
-                        other => panic!("answered {other} with {length} bytes"),
-                    }
-                }
-                (samples, refused)
-            })
-        })
-        .collect();
-    let (mut all, mut refused) = (Samples::default(), 0);
-    for task in tasks {
-        let (samples, more) = task.await.expect("a connection is served to its end");
-        all.append(samples);
-        refused += more;
-    }
-    (all, refused)
+fn search_of(number: u32) -> String {
+    let patient = data::patient_id(number % data::PATIENTS);
+    let (half, code) = (data::HALF, "http://loinc.org|8867-4");
+    format!("/t/{TENANT}/fhir/Observation?patient={patient}&code={code}&date=ge{half}&_count=50")
 }
 
-/// Heart rates as a monitor sends them, some 850 bytes each.
-fn data() -> String {
-    let mut text = String::new();
-    for patient in 0..PATIENTS {
-        let name = format!("{{\"family\":\"Bench{patient}\",\"given\":[\"Ada\"]}}");
-        writeln!(text, "{{\"resourceType\":\"Patient\",\"id\":\"patient-{patient}\",\"name\":[{name}]}}")
-            .expect("a string takes text");
+/// What the server sends for each case, as scripts of pgbench: read, search, create, Bundle.
+async fn scripts(place: &Place<'_>, server: &Serving, mut log: Log<'_>) -> [Script; 4] {
+    let token = place.token();
+    let mut connection = Connection::open(server.public).await;
+    let mut seen = Vec::new();
+    let base = format!("/t/{TENANT}/fhir");
+    let observation = data::observation(0).to_string();
+    let bundle = data::transaction(0, ENTRIES, &data::patient_id);
+    for (asked, status) in [
+        (request("GET", &read_of(0), &token, None), 200),
+        (request("GET", &search_of(0), &token, None), 200),
+        (request("POST", &format!("{base}/Observation"), &token, Some(&observation)), 201),
+        (request("POST", &base, &token, Some(&bundle)), 200),
+    ] {
+        log.skip();
+        let answer = connection.ask(&asked).await;
+        assert_eq!(answer.status, status, "{}", answer.body);
+        let sent = log.sent();
+        assert!(!sent.is_empty(), "the log holds what was sent for a request");
+        seen.push((sent, answer.body));
     }
-    for number in 0..PATIENTS * OBSERVATIONS {
-        let (patient, hour) = (number % PATIENTS, number / PATIENTS);
-        let when = format!("2026-{:02}-{:02}T{:02}:00:00.000Z", 1 + hour / 24 / 28, 1 + hour / 24 % 28, hour % 24);
-        let observation = serde_json::json!({
-            "resourceType": "Observation",
-            "id": format!("rate-{number}"),
-            "meta": {"profile": ["http://hl7.org/fhir/StructureDefinition/heartrate"]},
-            "identifier": [{"system": "https://monitors.example/readings", "value": format!("reading-{number:012}")}],
-            "status": "final",
-            "category": [{"coding": [{
-                "system": "http://terminology.hl7.org/CodeSystem/observation-category",
-                "code": "vital-signs", "display": "Vital Signs"}], "text": "Vital Signs"}],
-            "code": {"coding": [{
-                "system": "http://loinc.org", "code": "8867-4", "display": "Heart rate"}], "text": "Heart rate"},
-            "subject": {"reference": format!("Patient/patient-{patient}")},
-            "effectiveDateTime": when,
-            "performer": [{"display": "Bedside monitor of the intensive care unit"}],
-            "device": {"display": "Monitor 7, channel 2"},
-            "valueQuantity": {
-                "value": 50 + number % 60, "unit": "beats/minute", "system": "http://unitsofmeasure.org",
-                "code": "/min"},
+    log.close();
+    let [read, search, create, bundle] = seen.try_into().expect("four cases");
+    assert_eq!(search.1.matches("\"fullUrl\"").count(), 50, "the page is full");
+
+    let any_of = |sent: &[Sent], first: u64, count: u32| {
+        let script = Script::of(sent, |value| (value == first.to_string()).then(|| ":id".to_owned()));
+        assert!(script.text.contains(":id"), "what is asked for is bound");
+        script.within(&format!("\\set id {first} + random(0, {})\n", count - 1), "")
+    };
+    let read = any_of(&read.0, data::FIRST_OBSERVATION, data::OBSERVATIONS);
+    let search = any_of(&search.0, data::FIRST_PATIENT, data::PATIENTS);
+    // Ids ascend with time, as the server's do. Those of records begin with f, so that no outbox's sweep takes them for
+    // old ones.
+    let numbered = "\\set n :n + 1\n\\set id 1000000000000000000 + (:n * 64 + :client_id) * 128\n";
+    let is_uuid = |value: &str| value.len() == 36 && value.matches('-').count() == 4;
+    let record = || "lpad(:id, 32, 'f')::uuid".to_owned();
+    let created = serde_json::from_str::<serde_json::Value>(&create.1).expect("a resource");
+    let created = created["id"].as_str().expect("with an id").to_owned();
+    let create = Script::of(&create.0, |value| match value {
+        value if value == created => Some(":id".to_owned()),
+        value => is_uuid(value).then(record),
+    })
+    .within(numbered, "");
+    let bundle = Script::of(&bundle.0, |value| match value {
+        value if is_uuid(value) => Some(record()),
+        value => {
+            let ids: Vec<&str> = value.trim_matches(['{', '}']).split(',').collect();
+            let of_bundle = ids.len() == ENTRIES as usize && ids.iter().all(|id| is_uuid(id));
+            of_bundle.then(|| format!("ARRAY(SELECT (:id::bigint + g)::text FROM generate_series(1, {ENTRIES}) g)"))
+        }
+    })
+    .within(&format!("{numbered}BEGIN;\n"), "COMMIT;\n");
+    [read, search, create, bundle]
+}
+
+impl Place<'_> {
+    fn role(&self, tenant: &str) -> String {
+        self.postgres
+            .psql(&As::Admin, &format!("SELECT role FROM control.tenant WHERE name = '{tenant}';"))
+            .trim()
+            .to_owned()
+    }
+
+    fn token(&self) -> String {
+        let (_, token) = self.program.run(self.folder, &["token", "--tenant", TENANT, "--scope", "system/*.cruds"]);
+        format!("Bearer {token}")
+    }
+
+    fn cases(&self, server: &Serving, scripts: [Script; 4]) -> [Case; 4] {
+        let token = self.token();
+        let base = format!("/t/{TENANT}/fhir");
+        let load = |requests, good| Load {
+            address: server.public,
+            process: server.process(),
+            requests: Arc::new(requests),
+            good,
+        };
+        // A step without a common divisor with the number of rows, so that neighbours are far apart.
+        let gets = |path: fn(u32) -> String| {
+            let requests = (0..VARIETY).map(|number| request("GET", &path(number * 7_919), &token, None));
+            load(requests.collect(), 200)
+        };
+        let creates = (0..VARIETY).map(|number| {
+            let body = data::observation(number * 7_919 % data::OBSERVATIONS).to_string();
+            request("POST", &format!("{base}/Observation"), &token, Some(&body))
         });
-        writeln!(text, "{observation}").expect("a string takes text");
+        let bundles = (0..DIFFERENT_BUNDLES)
+            .map(|number| request("POST", &base, &token, Some(&data::transaction(number, ENTRIES, &data::patient_id))));
+        let [read, search, create, bundle] = scripts;
+        let case = |what, load, script, reach, many, adds| Case { what, load, script, reach, many, adds };
+        [
+            case("read by id", gets(read_of), read, Reach::Ratio(0.20), MANY, 0),
+            case("search of 50", gets(search_of), search, Reach::Ratio(0.30), MANY, 0),
+            case("create", load(creates.collect(), 201), create, Reach::Ratio(0.40), MANY, 1),
+            case("Bundle of 100", load(bundles.collect(), 200), bundle, Reach::Ratio(0.35), BUNDLES, ENTRIES),
+        ]
     }
-    text
+
+    fn measure(&self, runtime: &Runtime, case: &Case, connections: u16, role: &str, report: &mut Report) {
+        let before = self.alone(case, connections, role);
+        let rows = self.rows(role);
+        let driven = runtime.block_on(drive(&case.load, connections, self.folder.path()));
+        let added = self.rows(role) - rows;
+        let after = self.alone(case, connections, role);
+        let fault = fault(case, &driven, added);
+        let many = connections == case.many;
+        let what = format!("{}, {connections} connection{}", case.what, if connections == 1 { "" } else { "s" });
+        let reach = if many { case.reach } else { Reach::None };
+        report.case(&what, &driven, &[before, after], reach, fault.as_deref());
+    }
+
+    /// pgbench, and away with the records that nobody waits for.
+    fn alone(&self, case: &Case, clients: u16, role: &str) -> Rate {
+        let mut script = case.script.clone();
+        self.numbers.set(self.numbers.get() + 10_000_000);
+        script.variables.push(("n".to_owned(), self.numbers.get().to_string()));
+        let rate = self.postgres.script(&As::Tenant(role), clients, self.folder, &script);
+        if case.adds > 0 {
+            let since = "ffffffff-0000-0000-0000-000000000000";
+            self.postgres.psql(
+                &As::Admin,
+                &format!("DELETE FROM {role}.audit_outbox WHERE id >= '{since}'; VACUUM {role}.audit_outbox;"),
+            );
+        }
+        rate
+    }
+
+    fn rows(&self, role: &str) -> u64 {
+        let count = self.postgres.psql(&As::Admin, &format!("SELECT count(*) FROM {role}.observation;"));
+        count.trim().parse().expect("a number")
+    }
+}
+
+/// What makes a figure worth nothing: an answer that was not good, or a row that is missing.
+fn fault(case: &Case, driven: &Driven, added: u64) -> Option<String> {
+    let promised = u64::from(driven.good) * u64::from(case.adds);
+    match (driven.bad, added == promised) {
+        (0, true) => None,
+        (0, false) => Some(format!("{promised} rows were promised and {added} were added")),
+        (bad, _) => Some(format!("{bad} answers were not good, {} among them", driven.status)),
+    }
 }

@@ -50,7 +50,7 @@ impl Table {
 }
 
 /// Three digits that count.
-fn digits(value: f64) -> String {
+pub fn digits(value: f64) -> String {
     match value.abs() {
         small if small < 1.0 => format!("{value:.3}"),
         small if small < 10.0 => format!("{value:.2}"),
@@ -77,6 +77,11 @@ impl Samples {
     /// How many there are.
     pub fn count(&self) -> u32 {
         u32::try_from(self.0.len()).expect("fewer than four thousand million measurements")
+    }
+
+    /// All of them together.
+    pub fn total(&self) -> Duration {
+        self.0.iter().sum()
     }
 
     /// In milliseconds, the one that this many of a hundred do not exceed.

@@ -34,6 +34,12 @@ pub async fn run(program: &Program, folder: &Folder, server: &Serving, table: &m
     let get = |path: String| request("GET", &path, &reader, None);
     let change =
         |id: &str| request("PUT", &format!("{base}/Patient/{id}"), &reader, Some(&body.replace("patient-2", id)));
+    // Refused for its content once the condition was looked up, so that nothing comes of two thousand of them.
+    let unless = |id: &str| {
+        let create = request("POST", &format!("{base}/Patient"), &reader, Some(body));
+        let text = String::from_utf8(create).expect("text");
+        text.replacen("\r\n", &format!("\r\nif-none-exist: _id={id}\r\n"), 1).into_bytes()
+    };
     let pairs = [
         (
             "T23 tenant",
@@ -47,6 +53,7 @@ pub async fn run(program: &Program, folder: &Folder, server: &Serving, table: &m
             get(format!("{base}/Observation?patient=patient-9")),
         ),
         ("P42 update of another's", change("patient-2"), change("patient-9")),
+        ("P42 create unless another's exists", unless("patient-2"), unless("patient-9")),
     ];
     for (what, one, other) in &pairs {
         let [there, nowhere] = medians(&mut connection, one, other).await;

@@ -259,3 +259,17 @@ async fn p33_p34_references_and_contained_resources_are_no_way_to_another_patien
     tenant.get("Observation/inside", &all).await.expect(404);
     assert_eq!(tenant.get("Patient?_id=p2", &all).await.json()["entry"][0]["resource"]["meta"]["versionId"], "1");
 }
+
+#[tokio::test]
+async fn a_create_with_criteria_in_its_address_is_refused_and_makes_nothing() {
+    let tenant = Tenant::fresh().await;
+    let all = tenant.all();
+    let patient = samples::patient("x", "Amsel");
+    let refused = tenant.post("Patient?identifier=urn:test:mrn|mrn-x", &all, &patient.to_string()).await;
+    let refused = refused.expect_outcome(400, "not-supported").json();
+    assert_eq!(refused["issue"][0]["expression"][0], "identifier");
+    let entry = write("POST", "Patient?identifier=urn:test:mrn|mrn-x", &patient);
+    tenant.post("", &all, &bundle("transaction", &[entry])).await.expect_outcome(400, "not-supported");
+    assert!(tenant.get("Patient", &all).await.ids().is_empty());
+    tenant.post("Patient?_format=json", &all, &patient.to_string()).await.expect(201);
+}

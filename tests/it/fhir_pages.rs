@@ -208,6 +208,36 @@ async fn links_keep_the_base_and_hold_only_what_was_applied() {
     assert_eq!(next.expect(200).header("content-type"), "application/fhir+xml; charset=utf-8");
 }
 
+#[tokio::test]
+async fn a_form_asks_for_its_representation_as_an_address_does() {
+    let tenant = Tenant::fresh().await;
+    put_all(&tenant, (0..3).map(|number| samples::heart_rate(&format!("o{number}"), "p1"))).await;
+    let all = tenant.all();
+    let form = |address: &str, body: &str| {
+        let request = tenant.request(Method::POST, &format!("Observation/_search{address}"), &all);
+        Answer::of(request.header("content-type", FORM).body(body.to_owned()))
+    };
+    for (address, body, status, media) in [
+        ("", "_count=2&_format=xml", 200, "application/fhir+xml"),
+        ("", "_count=2&_format=application/fhir%2Bxml", 200, "application/fhir+xml"),
+        ("", "_count=2&_format=json", 200, "application/fhir+json"),
+        ("", "_count=2", 200, "application/fhir+json"),
+        // The address decides where both say something.
+        ("?_format=json", "_count=2&_format=xml", 200, "application/fhir+json"),
+        ("", "_count=x&_format=xml", 400, "application/fhir+xml"),
+        ("", "_count=2&_format=ttl", 406, "application/fhir+json"),
+    ] {
+        let answer = form(address, body).await.expect(status);
+        assert_eq!(answer.header("content-type"), format!("{media}; charset=utf-8"), "{address} {body}");
+    }
+    // A page that follows is of the same kind.
+    let xml = form("", "_count=2&_format=xml").await.expect(200);
+    let link = xml.body.split("<relation value=\"next\"/><url value=\"").nth(1).expect("a link").split('"').next();
+    let next = client().get(link.expect("an address").replace("&amp;", "&")).bearer_auth(&all);
+    let next = Answer::of(next).await.expect(200);
+    assert_eq!(next.header("content-type"), "application/fhir+xml; charset=utf-8");
+}
+
 const PAGE_SCOPE: &str = "patient/Observation.rs vitals:read system/Observation.rs";
 
 fn caller(tenant: &Tenant) -> Token<'_> {

@@ -1,10 +1,15 @@
 //! The one integration binary: tests speak HTTP to a real server on a real PostgreSQL (see the harness in `src`).
 
+mod attacks_covered;
 mod attacks_keys;
+mod attacks_parser;
+mod attacks_patient;
 mod attacks_tenant;
 mod attacks_token;
+mod attacks_transport;
 mod bundle_batch;
 mod bundle_conditional;
+mod bundle_lists;
 mod bundle_transaction;
 mod commands;
 mod fhir;

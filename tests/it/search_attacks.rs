@@ -1,6 +1,8 @@
 //! Searches that mean to see more than they may: ATTACKS P09–P13, P17–P20 and X22–X28, by their numbers. Whatever a
 //! search asks, it narrows what the token reaches.
 
+use std::time::{Duration, Instant};
+
 use reqwest::Method;
 use serde_json::{Value, json};
 use vitals_fhir::vital::LOINC;
@@ -131,7 +133,7 @@ const SEARCHES: [&str; 62] = [
 
 /// P09, P19, X28
 #[tokio::test]
-async fn filters_never_widen_what_is_visible() {
+async fn p09_p19_filters_never_widen_what_is_visible() {
     let tenant = world().await;
     let all = tenant.all();
     for search in SEARCHES {
@@ -159,7 +161,7 @@ async fn filters_never_widen_what_is_visible() {
 
 /// P09: the answer is the same for a patient that exists and for one that does not.
 #[tokio::test]
-async fn a_search_for_another_patient_does_not_tell_whether_it_exists() {
+async fn p09_a_search_for_another_patient_does_not_tell_whether_it_exists() {
     let tenant = world().await;
     let never = "P7";
     let searches = [
@@ -219,7 +221,7 @@ async fn form(tenant: &Tenant, path: &str, token: &str, body: &str) -> Answer {
 
 /// P10
 #[tokio::test]
-async fn parameters_in_form_and_address_narrow_each_other() {
+async fn p10_parameters_in_form_and_address_narrow_each_other() {
     let tenant = world().await;
     let all = tenant.all();
     for (query, body, found) in
@@ -236,7 +238,7 @@ async fn parameters_in_form_and_address_narrow_each_other() {
 
 /// P11, P12, P13 and X28: what is not offered is refused, the same for whatever it would find.
 #[tokio::test]
-async fn chains_joins_and_strange_modifiers_are_refused_alike() {
+async fn p11_p12_p13_chains_joins_and_strange_modifiers_are_refused_alike() {
     let tenant = world().await;
     for (scope, token, _) in tokens(&tenant) {
         for query in [
@@ -271,7 +273,7 @@ async fn chains_joins_and_strange_modifiers_are_refused_alike() {
 
 /// P17, P20: pages skip and repeat nothing where rows out of reach lie in between, and their number tells nothing.
 #[tokio::test]
-async fn pages_hold_what_is_visible_and_no_gaps() {
+async fn p17_p20_pages_hold_what_is_visible_and_no_gaps() {
     let tenant = world().await;
     for (scope, token, reach) in tokens(&tenant) {
         for search in ["", "_sort=date", "_sort=-_lastUpdated", "_sort=_lastUpdated", "performer:missing=false"] {
@@ -298,7 +300,7 @@ async fn pages_hold_what_is_visible_and_no_gaps() {
 
 /// P18: a link is good for the caller and the list it was made for.
 #[tokio::test]
-async fn a_page_link_is_nobody_elses() {
+async fn p18_a_page_link_is_nobody_elses() {
     let tenant = world().await;
     let own = tenant.token("patient/*.rs").patient("P1").sign();
     for list in ["Observation?_count=1&_sort=date", "Patient/P1/Observation?_count=1", "Observation/_history?_count=1"]
@@ -322,110 +324,128 @@ async fn a_page_link_is_nobody_elses() {
     vitals_tests::ledger::each_left_one_record().await;
 }
 
-/// X22–X28: what is malformed is 400 and says where; nothing fails inside.
+/// What is malformed is 400 and says where; nothing fails inside.
 #[tokio::test]
-async fn malformed_searches_are_refused_and_strange_ones_are_exact() {
+async fn malformed_searches_are_refused_at_their_place() {
+    let tenant = world().await;
+    let all = tenant.all();
+    let refused: [(&str, &[&str]); 4] = [
+        (
+            "X22 dates that are none",
+            &[
+                "date=0000",
+                "date=9999-99-99",
+                "date=2026-01-01T00:00:00%2B14:01",
+                "date=10000",
+                "date=gtgt2026",
+                "date=",
+                "_lastUpdated=0000",
+                "_lastUpdated=yesterday",
+                "date=2026-02-30",
+            ],
+        ),
+        (
+            "X23 quantities that are none",
+            &[
+                "value-quantity=gt1e400",
+                "value-quantity=5.4||",
+                "value-quantity=|||",
+                "value-quantity=5.4|mg",
+                "value-quantity=5.4|http://unitsofmeasure.org|",
+                "value-quantity=NaN",
+                "value-quantity=1e-400",
+                "component-value-quantity=|",
+                "code-value-quantity=8867-4",
+                "code-value-quantity=$5",
+                "code-value-quantity=8867-4$gt1e400",
+                "combo-code-value-quantity=a$b",
+                "value-quantity=ap5",
+            ],
+        ),
+        ("X26 counts that are none", &["_count=-1", "_count=abc", "_count=1e9", "_count=1.5"]),
+        (
+            "X28 modifiers and words that are not offered",
+            &[
+                "patient:in=x",
+                "code:above=x",
+                "category:below=x",
+                "status:of-type=a|b|c",
+                "code:missing=maybe",
+                "patient:Practitioner=x",
+                "_total=all",
+                "_summary=everything",
+                "_elements=a;b",
+            ],
+        ),
+    ];
+    for (label, queries) in refused {
+        for query in queries {
+            let answer = tenant.get(&format!("Observation?{query}"), &all).await.expect(400);
+            assert_eq!(answer.json()["resourceType"], "OperationOutcome", "{label}: {query}");
+            assert!(!answer.json()["issue"][0]["expression"].is_null(), "{label}: {query}: {}", answer.body);
+        }
+    }
+    vitals_tests::ledger::each_left_one_record().await;
+}
+
+/// What is strange is exact, and as quick as anything else.
+#[tokio::test]
+async fn strange_searches_are_exact() {
     let tenant = world().await;
     let all = tenant.all();
     let long = "a".repeat(10_000);
-    let refused = [
-        // X22
-        "date=0000",
-        "date=9999-99-99",
-        "date=2026-01-01T00:00:00%2B14:01",
-        "date=10000",
-        "date=gtgt2026",
-        "date=",
-        "_lastUpdated=0000",
-        "_lastUpdated=yesterday",
-        "date=2026-02-30",
-        // X23
-        "value-quantity=gt1e400",
-        "value-quantity=5.4||",
-        "value-quantity=|||",
-        "value-quantity=5.4|mg",
-        "value-quantity=5.4|http://unitsofmeasure.org|",
-        "value-quantity=NaN",
-        "value-quantity=1e-400",
-        "component-value-quantity=|",
-        "code-value-quantity=8867-4",
-        "code-value-quantity=$5",
-        "code-value-quantity=8867-4$gt1e400",
-        "combo-code-value-quantity=a$b",
-        "value-quantity=ap5",
-        // X26
-        "_count=-1",
-        "_count=abc",
-        "_count=1e9",
-        "_count=1.5",
-        // X28
-        "patient:in=x",
-        "code:above=x",
-        "category:below=x",
-        "status:of-type=a|b|c",
-        "code:missing=maybe",
-        "patient:Practitioner=x",
-        "_total=all",
-        "_summary=everything",
-        "_elements=a;b",
-    ];
-    for query in refused {
-        let answer = tenant.get(&format!("Observation?{query}"), &all).await.expect(400);
-        assert_eq!(answer.json()["resourceType"], "OperationOutcome", "{query}");
-        assert!(!answer.json()["issue"][0]["expression"].is_null(), "{query}: {}", answer.body);
-    }
     let exact = [
-        // X22: a leap second, and the ends of the calendar.
-        ("date=2016-12-31T23:59:60Z", 0),
-        ("date=ge0001", 24),
-        ("date=le9999-12-31", 24),
-        // X24: patterns are text.
-        ("code=%25", 0),
-        ("code=_", 0),
-        ("code:text=%25", 0),
-        ("code:text=((((", 0),
-        ("identifier=.*", 0),
-        (&*format!("code={long}"), 0),
-        // X29
-        ("value-quantity=70||'%20OR%201=1--", 0),
-        ("value-quantity=70|http://unitsofmeasure.org|${jndi:ldap://x}", 0),
-        ("value-quantity=70|http://unitsofmeasure.org|{{7*7}}", 0),
-        ("combo-code=';DROP TABLE observation;--", 0),
-        ("value-quantity=1e300", 0),
-        ("value-quantity=gt-1e300", 24),
+        ("X22 a date that is one", "date=2016-12-31T23:59:60Z", 0),
+        ("X22 a date that is one", "date=ge0001", 24),
+        ("X22 a date that is one", "date=le9999-12-31", 24),
+        ("X24 a pattern is text", "code=%25", 0),
+        ("X24 a pattern is text", "code=_", 0),
+        ("X24 a pattern is text", "code:text=%25", 0),
+        ("X24 a pattern is text", "code:text=((((", 0),
+        ("X24 a pattern is text", "identifier=.*", 0),
+        ("X24 a pattern is text", &*format!("code={long}"), 0),
+        ("X29 code of another language is text", "value-quantity=70||'%20OR%201=1--", 0),
+        ("X29 code of another language is text", "value-quantity=70|http://unitsofmeasure.org|${jndi:ldap://x}", 0),
+        ("X29 code of another language is text", "value-quantity=70|http://unitsofmeasure.org|{{7*7}}", 0),
+        ("X29 code of another language is text", "combo-code=';DROP TABLE observation;--", 0),
+        ("X29 code of another language is text", "value-quantity=1e300", 0),
+        ("X29 code of another language is text", "value-quantity=gt-1e300", 24),
     ];
-    for (query, found) in exact {
+    for (label, query, found) in exact {
+        let began = Instant::now();
         let answer = tenant.get(&format!("Observation?{query}"), &all).await.expect(200);
-        assert_eq!(answer.json()["total"], found, "{query}");
+        assert_eq!(answer.json()["total"], found, "{label}: {query}");
+        assert!(began.elapsed() < Duration::from_secs(5), "{label}: {query}: {:?}", began.elapsed());
     }
-    // X25
-    let many = |count: usize| vec!["a"; count].join(",");
-    form(&tenant, "Observation/_search", &all, &format!("code={}", many(1_000))).await.expect(200);
-    form(&tenant, "Observation/_search", &all, &format!("code={}", many(1_001)))
-        .await
-        .expect_outcome(400, "too-costly");
-    form(&tenant, "Observation/_search", &all, &["code:not=a"; 200].join("&")).await.expect(200);
-    form(&tenant, "Observation/_search", &all, &["code=a"; 201].join("&")).await.expect(400);
-    let quantities = vec!["gt1|http://unitsofmeasure.org|kg"; 1_000].join(",");
-    form(
-        &tenant,
-        "Observation/_search",
-        &all,
-        &format!("combo-code-value-quantity={}", vec!["a$gt1"; 1_000].join(",")),
-    )
-    .await
-    .expect(200);
-    form(&tenant, "Observation/_search", &all, &format!("value-quantity={quantities}")).await.expect(200);
-    tenant.get(&format!("Observation?code={}", "a".repeat(64_000)), &all).await.expect(414);
-    // X26
-    assert_eq!(tenant.get("Observation?_count=1000000000", &all).await.expect(200).ids().len(), 24);
-    tenant.get("Observation?_offset=99999999999", &all).await.expect(200);
+    let many = |what: &str, count: usize| vec![what; count].join(",");
+    for (label, body, status) in [
+        ("X25 1,000 values", format!("code={}", many("a", 1_000)), 200),
+        ("X25 1,001 values", format!("code={}", many("a", 1_001)), 400),
+        ("X25 200 parameters", ["code:not=a"; 200].join("&"), 200),
+        ("X25 201 parameters", ["code=a"; 201].join("&"), 400),
+        ("X25 1,000 pairs", format!("combo-code-value-quantity={}", many("a$gt1", 1_000)), 200),
+        ("X25 1,000 quantities", format!("value-quantity={}", many("gt1|http://unitsofmeasure.org|kg", 1_000)), 200),
+    ] {
+        let answer = form(&tenant, "Observation/_search", &all, &body).await;
+        assert_eq!(answer.status, status, "{label}: {:.300}", answer.body);
+        assert!(status == 200 || answer.json()["issue"][0]["code"] == "too-costly", "{label}: {}", answer.body);
+    }
+    for (label, query, status, found) in [
+        ("X25 an address of 64 kB", format!("code={}", "a".repeat(64_000)), 414, 0),
+        ("X26 more than a page may have", "_count=1000000000".to_owned(), 200, 24),
+        ("X26 no entries", "_count=0".to_owned(), 200, 0),
+        ("X26 an offset, which is not offered", "_offset=99999999999".to_owned(), 200, 24),
+    ] {
+        let answer = tenant.get(&format!("Observation?{query}"), &all).await;
+        assert_eq!(answer.status, status, "{label}: {}", answer.body);
+        assert!(status != 200 || answer.ids().len() == found, "{label}: {}", answer.body);
+    }
     vitals_tests::ledger::each_left_one_record().await;
 }
 
 /// X27: an unknown parameter is passed over aloud, or refused where that is asked for.
 #[tokio::test]
-async fn unknown_parameters_are_told() {
+async fn x27_unknown_parameters_are_told() {
     let tenant = world().await;
     let all = tenant.all();
     let unknown = ["foo=1", "Patient=P1", "value-string=x", "_security=R", "_sort=status", "_summary=true"];

@@ -295,7 +295,7 @@ async fn fail(caller: &mut Caller<'_>) {
 }
 
 #[tokio::test]
-async fn logs_metrics_traces_and_refusals_say_nothing_of_patients_and_tokens() {
+async fn x32_logs_metrics_traces_and_refusals_say_nothing_of_patients_and_tokens() {
     // given a server whose every word is kept
     let collector = Collector::start().await;
     let outside = Outside::fresh().await;

@@ -59,6 +59,11 @@ fn cases() -> Vec<(&'static str, Value, Vec<&'static str>)> {
             heart_rate("o", "dataAbsentReason", json!({ "text": "asleep" })),
             vec!["Observation.dataAbsentReason"],
         ),
+        (
+            "X33 a component without a code",
+            heart_rate("o", "component", json!([{ "valueQuantity": in_unit("72", "/min") }])),
+            vec!["Observation.component[0].code"],
+        ),
         ("no category", heart_rate("o", "category", Value::Null), vec!["Observation.category"]),
         ("no subject", heart_rate("o", "subject", Value::Null), vec!["Observation.subject"]),
         ("no time", heart_rate("o", "effectiveDateTime", Value::Null), vec!["Observation.effective"]),

@@ -333,6 +333,28 @@ impl Process {
         self.stderr.text()
     }
 
+    /// Its memory that is resident, in bytes.
+    pub fn memory(&self) -> usize {
+        self.status_of("VmRSS:")
+    }
+
+    /// The most of that there ever was, or since [`Process::forget_peak`].
+    pub fn peak_memory(&self) -> usize {
+        self.status_of("VmHWM:")
+    }
+
+    /// Begins to count the most memory anew.
+    pub fn forget_peak(&self) {
+        std::fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5").expect("it is our child");
+    }
+
+    fn status_of(&self, name: &str) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it is our child");
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("Linux tells it");
+        let kilobytes: usize = line.trim().trim_end_matches(" kB").parse().expect("in kilobytes");
+        kilobytes * 1024
+    }
+
     /// Asks it to stop, as a service manager does.
     pub fn terminate(&self) {
         self.signal("TERM");

@@ -4,6 +4,7 @@
 //! primitives (<https://hl7.org/fhir/R4/json.html>). Bindings, invariants and profiles come later and elsewhere.
 //! The tables are integers; the path of an element is put together only when there is something to say about it.
 
+mod definition;
 mod issues;
 mod primitive;
 mod table;
@@ -13,6 +14,8 @@ use crate::{
     outcome::{Issue, IssueCode},
     resource::ResourceType,
 };
+
+pub use definition::{Definition, Holds, elements};
 
 use issues::{Issues, Place, shortened};
 use primitive::Primitive;

@@ -50,7 +50,7 @@ pub enum Command {
     #[command(subcommand)]
     Audit(AuditCommand),
     /// Print the OpenAPI document
-    Openapi,
+    Openapi(OpenapiArgs),
     /// Check database, roles, migrations, keys, clock and audit, and say what to do
     Doctor,
 }
@@ -254,6 +254,14 @@ pub struct ImportArgs {
     /// NDJSON or Bundles, packed with gzip or not; - is standard input
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
+}
+
+/// `vitals openapi`
+#[derive(Debug, Args)]
+pub struct OpenapiArgs {
+    /// With application/json alone, for client generators that know no other media type
+    #[arg(long)]
+    pub plain: bool,
 }
 
 /// What `vitals import --help` says at its end.

@@ -56,6 +56,17 @@ pub struct Step {
     pub operation: &'static Operation,
     /// On what.
     pub what: What,
+    /// For a list: how it is asked for again.
+    pub list: Option<List>,
+}
+
+/// A list, as the links that lead on from it name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct List {
+    /// Its path below the base: `Observation`, `Patient/7/Observation`, `Patient/7/_history`.
+    pub path: String,
+    /// The parameters it was asked for with.
+    pub pairs: Vec<(String, String)>,
 }
 
 /// What an entry is about.
@@ -74,8 +85,19 @@ pub enum What {
     Read(String),
     /// A version of the resource of this id.
     Vread(String, Version),
-    /// What a search finds.
+    /// What a search finds, of a whole type or of one patient's compartment.
     Search(Search),
+    /// Versions, at most so many.
+    History(Whose, u32),
+}
+
+/// Whose versions a history lists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// Those of the resource of this id.
+    One(String),
+    /// Those of every resource of the type.
+    Every,
 }
 
 /// How an entry went.
@@ -98,7 +120,7 @@ pub struct Done {
     pub body: Option<String>,
     /// What is improbable about what was written, where the answer has it.
     pub doubts: Vec<Issue>,
-    /// What a search found.
+    /// What a search or a history found.
     pub listed: Option<Listed>,
     /// Whether anything was written.
     pub wrote: bool,
@@ -205,7 +227,7 @@ impl Plan {
 
 impl What {
     const fn writes(&self) -> bool {
-        !matches!(self, Self::Read(_) | Self::Vread(..) | Self::Search(_))
+        !matches!(self, Self::Read(_) | Self::Vread(..) | Self::Search(_) | Self::History(..))
     }
 
     /// The condition it hangs on.

@@ -154,14 +154,31 @@ async fn requests_that_two_readers_could_read_differently_end_the_connection() {
 }
 
 #[tokio::test]
-async fn chunked_with_a_length_beside_it_is_read_once_and_closed() {
+async fn a_request_that_is_hidden_behind_an_ambiguous_end_is_never_read() {
     let running = start(hello()).await;
+    let hidden = "GET /hidden HTTP/1.1\r\nHost: a\r\n\r\n";
+    for head in [
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nContent-Length: 0\r\n\r\n",
+        "GET / HTTP/1.1\nHost: a\n\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nX: y\n\r\n",
+    ] {
+        let answer = exchange(running.address, &format!("{head}{hidden}")).await;
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{head}{answer}");
+        assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("connection: close"), "{head}{answer}");
 
-    let smuggled = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n\
-                    GET /second HTTP/1.1\r\nHost: a\r\n\r\n";
-    let answer = exchange(running.address, smuggled).await;
-
-    assert_eq!(answer.matches("HTTP/1.1 200").count(), 1, "{answer}");
+        // Behind a good one, which is answered.
+        let answer = exchange(running.address, &format!("GET / HTTP/1.1\r\nHost: a\r\n\r\n{head}{hidden}")).await;
+        assert_eq!(answer.matches("HTTP/1.1 200 ").count(), 1, "{head}{answer}");
+        assert_eq!(answer.matches("HTTP/1.1 400 ").count(), 1, "{head}{answer}");
+    }
+    // A body that breaks the rules has no end; nobody here reads it, and nothing behind it is answered.
+    let chunked = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for body in ["2;a=b\r\nxy\r\n0\r\n\r\n", "2\nxy\r\n0\r\n\r\n", "2\r\nxyz\r\n0\r\n\r\n"] {
+        let answer = exchange(running.address, &format!("{chunked}{body}{hidden}")).await;
+        assert!(answer.matches("HTTP/1.1 ").count() <= 1, "{body}{answer}");
+    }
 }
 
 #[tokio::test]

@@ -16,6 +16,8 @@ use std::{
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::framing::{Framing, Open};
+
 /// How long a connection may stay in each state.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
@@ -54,7 +56,7 @@ pub(super) enum Overdue {
 }
 
 /// What is known about a connection.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct State {
     opened: Instant,
     head_since: Option<Instant>,
@@ -65,6 +67,9 @@ pub(super) struct State {
     moved_at: Instant,
     written: usize,
     blocked_since: Option<Instant>,
+    /// Requests that began so far.
+    requests: usize,
+    framing: Framing,
 }
 
 impl State {
@@ -79,6 +84,8 @@ impl State {
             moved_at: now,
             written: 0,
             blocked_since: None,
+            requests: 0,
+            framing: Framing::new(),
         }
     }
 
@@ -109,6 +116,7 @@ impl State {
 
     pub(super) fn request_began(&mut self, now: Instant, multiplexed: bool) {
         self.in_flight += 1;
+        self.requests += 1;
         self.served = true;
         self.multiplexed = multiplexed;
         self.head_since = None;
@@ -161,6 +169,12 @@ impl Watch {
     pub(super) fn request(&self, multiplexed: bool) -> InFlight {
         self.state().request_began(Instant::now(), multiplexed);
         InFlight(self.clone())
+    }
+
+    /// Whether two readers could read the end of the request that began last differently.
+    pub(super) fn is_ambiguous(&self) -> bool {
+        let state = self.state();
+        state.framing.refused() == Some(state.requests)
     }
 }
 
@@ -228,10 +242,28 @@ impl<S> Watched<S> {
 
 impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.watch.state().framing.open() {
+            Open::Yes => {}
+            // Not the end: hyper would take that for a client who went away, and answer nothing.
+            Open::No => return Poll::Pending,
+            Open::Broken => return Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
+        }
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.socket).poll_read(cx, buffer))?;
-        if buffer.filled().len() > before {
-            self.watch.state().received(Instant::now());
+        let arrived = buffer.filled().len() - before;
+        if arrived > 0 {
+            let mut state = self.watch.state();
+            state.received(Instant::now());
+            let kept = state.framing.take(&buffer.filled()[before..]);
+            let open = state.framing.open();
+            drop(state);
+            buffer.set_filled(before + kept);
+            if kept == 0 {
+                return match open {
+                    Open::Broken => Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
+                    Open::Yes | Open::No => Poll::Pending,
+                };
+            }
         }
         Poll::Ready(Ok(()))
     }

@@ -13,7 +13,7 @@ code{font:14px ui-monospace,monospace}b{display:inline-block;min-width:4.5rem}dt
 pub const DOCS_POLICY: &str = "default-src 'none'; style-src 'sha256-gddV57XL3DOHb7fD+6B5g795MrJMzGkg288AH6HoacU='; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// The page: every operation under its tag.
+/// The page: every operation under its tag, then the schemas.
 pub fn docs_page() -> String {
     let document = build();
     let mut page = String::from("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">");
@@ -37,8 +37,47 @@ pub fn docs_page() -> String {
             }
         }
     }
+    page.push_str("<h2>Shapes</h2>\n");
+    for (name, schema) in document["components"]["schemas"].as_object().into_iter().flatten() {
+        push_schema(&mut page, name, schema);
+    }
     page.push_str("</body></html>\n");
     page
+}
+
+fn push_schema(page: &mut String, name: &str, schema: &Value) {
+    page.push_str("<details><summary><code>");
+    push_escaped(page, name);
+    page.push_str("</code></summary>\n<p>");
+    push_linked(page, schema["description"].as_str().unwrap_or_default());
+    page.push_str("</p>\n<dl>");
+    for (name, member) in schema["properties"].as_object().into_iter().flatten() {
+        page.push_str("<dt><code>");
+        push_escaped(page, name);
+        page.push_str("</code> (");
+        push_escaped(page, &shape(member));
+        page.push_str(")</dt><dd>");
+        push_text(page, &member["description"]);
+        page.push_str("</dd>");
+    }
+    page.push_str("</dl></details>\n");
+}
+
+/// What a member is, in a word or two.
+fn shape(schema: &Value) -> String {
+    if let Some(name) = schema["$ref"].as_str().and_then(|pointer| pointer.rsplit('/').next()) {
+        return name.to_owned();
+    }
+    if let Some(kinds) = schema["oneOf"].as_array() {
+        return kinds.iter().map(shape).collect::<Vec<_>>().join(" or ");
+    }
+    if let Some(codes) = schema["enum"].as_array() {
+        return codes.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ");
+    }
+    match schema["type"].as_str() {
+        Some("array") => format!("list of {}", shape(&schema["items"])),
+        kind => kind.unwrap_or_default().to_owned(),
+    }
 }
 
 fn push_operation(page: &mut String, method: &str, path: &str, operation: &Value, document: &Value) {
@@ -50,7 +89,14 @@ fn push_operation(page: &mut String, method: &str, path: &str, operation: &Value
     push_text(page, &operation["summary"]);
     page.push_str("</summary>\n<p>");
     push_text(page, &operation["description"]);
+    page.push(' ');
+    push_linked(page, operation["externalDocs"]["url"].as_str().unwrap_or_default());
     page.push_str("</p>\n<dl>");
+    for scope in operation["x-scopes"].as_array().into_iter().flatten() {
+        page.push_str("<dt><code>");
+        push_text(page, scope);
+        page.push_str("</code> (scope)</dt>");
+    }
     for parameter in operation["parameters"].as_array().into_iter().flatten() {
         let parameter = resolved(document, parameter);
         page.push_str("<dt><code>");
@@ -68,17 +114,40 @@ fn push_operation(page: &mut String, method: &str, path: &str, operation: &Value
         push_text(page, &resolved(document, response)["description"]);
         page.push_str("</dd>");
     }
-    page.push_str("</dl></details>\n");
+    page.push_str("</dl>");
+    for content in operation["requestBody"]["content"].as_object().into_iter().flat_map(|content| content.values()) {
+        for example in content["examples"].as_object().into_iter().flat_map(|examples| examples.values()) {
+            let example = resolved(document, example);
+            page.push_str("<p>");
+            push_text(page, &example["summary"]);
+            page.push_str("</p>\n<pre>");
+            push_escaped(page, &format!("{:#}", example["value"]));
+            page.push_str("</pre>\n");
+        }
+    }
+    page.push_str("</details>\n");
 }
 
 /// What a `$ref` refers to, or the value itself.
-fn resolved<'d>(document: &'d Value, value: &'d Value) -> &'d Value {
+pub fn resolved<'d>(document: &'d Value, value: &'d Value) -> &'d Value {
     let pointer = value["$ref"].as_str().and_then(|reference| reference.strip_prefix('#'));
     pointer.and_then(|pointer| document.pointer(pointer)).unwrap_or(value)
 }
 
 fn push_text(page: &mut String, value: &Value) {
     push_escaped(page, value.as_str().unwrap_or_default());
+}
+
+/// A text that may end with the address of its definition.
+fn push_linked(page: &mut String, text: &str) {
+    let Some(place) = text.rfind("https://") else { return push_escaped(page, text) };
+    let (before, address) = text.split_at(place);
+    push_escaped(page, before);
+    page.push_str("<a href=\"");
+    push_escaped(page, address);
+    page.push_str("\">");
+    push_escaped(page, address);
+    page.push_str("</a>");
 }
 
 fn push_escaped(page: &mut String, text: &str) {

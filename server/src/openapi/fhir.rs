@@ -3,18 +3,24 @@
 use serde_json::{Map, Value, json};
 use vitals_fhir::{
     bundle::MOST_ENTRIES,
-    catalog::{self, Code, Operation, ParameterKind},
+    catalog::{self, Code, Operation},
     interaction::Letter,
-    resource::ResourceType,
 };
 
-use super::{add as add_operation, reference, scopes};
+use super::{
+    add as add_operation,
+    components::{refusals, resource_content},
+    examples, parameters, reference, scopes,
+};
 
 /// A FHIR base: its path, what its operations' ids begin with, and what it is.
 const BASES: [(&str, &str, &str); 2] = [
     ("/t/{tenant}/fhir", "", "At the base of the tenant in the path."),
     ("/fhir", "own", "At the common base; the tenant is the token's."),
 ];
+
+/// What every operation may be refused with.
+const ALWAYS: [&str; 6] = ["400", "401", "403", "404", "406", "503"];
 
 /// Adds every operation of the catalog at every base.
 pub fn add(paths: &mut Map<String, Value>) {
@@ -36,38 +42,24 @@ fn describe_bundle(base: &str, prefix: &str, place: &str) -> Value {
     }
     names.extend(["preferReturn", "format"]);
     let parameters: Vec<_> = names.into_iter().map(|name| reference("parameters", name)).collect();
-    let mut responses = found(
-        "200",
-        json!({
-            "description": "How each entry went, in the order they were sent; resources written are repeated under \
-                `Prefer: return=representation`",
-            "content": resource_content("Bundle"),
-        }),
-    );
-    for (status, name) in [
-        ("400", "BadRequest"),
-        ("401", "Unauthorized"),
-        ("403", "Forbidden"),
-        ("404", "NotFound"),
-        ("406", "NotAcceptable"),
-        ("410", "Gone"),
-        ("412", "PreconditionFailed"),
-        ("413", "TooLarge"),
-        ("415", "UnsupportedMediaType"),
-        ("422", "Unprocessable"),
-        ("503", "Unavailable"),
-    ] {
-        responses.insert(status.to_owned(), reference("responses", name));
-    }
+    let done = json!({
+        "description": "How each entry went, in the order they were sent; resources written are repeated under \
+            `Prefer: return=representation`",
+        "content": resource_content("Bundle", &["transactionResponse"]),
+    });
     json!({
         "tags": ["Bundle"],
         "operationId": if prefix.is_empty() { "postBundle".to_owned() } else { format!("{prefix}PostBundle") },
         "summary": "Do what the entries of a batch or transaction ask for",
-        "description": format!("{place} {kinds} At most {} entries; each needs the scopes it would need alone.", MOST_ENTRIES),
+        "description": format!(
+            "{place} {kinds} At most {MOST_ENTRIES} entries; each needs the scopes it would need alone, which its own \
+             operation lists."
+        ),
+        "externalDocs": { "url": "https://hl7.org/fhir/R4/http.html#transaction" },
         "security": [{ "accessToken": [] }],
         "parameters": parameters,
-        "requestBody": { "required": true, "content": resource_content("Bundle") },
-        "responses": responses,
+        "requestBody": { "required": true, "content": resource_content("Bundle", &["transaction"]) },
+        "responses": responses([("200", done)], &["410", "412", "413", "415", "422"]),
     })
 }
 
@@ -76,33 +68,83 @@ fn template(base: &str, operation: &Operation) -> String {
 }
 
 fn describe(operation: &Operation, base: &str, prefix: &str, place: &str) -> Value {
-    let scopes = scopes::sufficient(operation.resource, operation.letter, operation.also);
     let mut value = json!({
         "tags": [operation.resource.name()],
         "operationId": operation_id(operation, prefix),
         "summary": operation.summary,
-        "description": format!("{place} One of these scopes is enough: {}.", scopes.join(", ")),
+        "description": format!("{place} {} Scopes, one of them: {}.", advice(operation), scopes::in_short(operation)),
+        "externalDocs": { "url": format!("https://hl7.org/fhir/R4/{}", section(operation.code)) },
         "security": [{ "accessToken": [] }],
-        "x-scopes": scopes,
+        "x-scopes": scopes::sufficient(operation),
         "parameters": parameters(operation, base),
     });
     match operation.code {
-        Code::Create | Code::Update | Code::ConditionalUpdate | Code::Validate | Code::ValidateInstance => {
-            value["requestBody"] = json!({ "required": true, "content": resource_content(operation.resource.name()) });
+        Code::Create | Code::Update | Code::ConditionalUpdate => {
+            let examples = examples::of_body(operation);
+            value["requestBody"] =
+                json!({ "required": true, "content": resource_content(operation.resource.name(), examples) });
+        }
+        Code::Validate | Code::ValidateInstance => {
+            let mut content = resource_content(operation.resource.name(), examples::of_body(operation));
+            let either = [operation.resource.name(), "Parameters"].map(|name| reference("schemas", name));
+            content["application/fhir+json"]["schema"] = json!({ "oneOf": either });
+            // To ask for a deletion, or of the resource that stands, nothing needs to be sent.
+            value["requestBody"] = json!({ "required": operation.code == Code::Validate, "content": content });
         }
         Code::SearchTypePost => {
-            let properties: Map<_, _> = catalog::parameters(operation.resource)
-                .iter()
-                .map(|parameter| (parameter.name.to_owned(), parameter_schema(parameter)))
-                .collect();
             value["requestBody"] = json!({ "required": true, "content": {
-                "application/x-www-form-urlencoded": { "schema": { "type": "object", "properties": properties } },
+                "application/x-www-form-urlencoded": { "schema": parameters::form(operation.resource) },
             } });
         }
         _ => {}
     }
-    value["responses"] = responses(operation);
+    value["responses"] = answers(operation);
     value
+}
+
+/// What a caller should know beside the summary.
+const fn advice(operation: &Operation) -> &'static str {
+    match operation.code {
+        Code::Read => "`ETag` names the version; a deleted resource is 410 to those who could read it.",
+        Code::Vread => "A version is there for those who may read both it and the current one.",
+        Code::HistoryInstance | Code::HistoryType => "Follow `link` with relation `next` to its end.",
+        Code::SearchType | Code::SearchTypePost | Code::SearchCompartment => {
+            "Follow `link` with relation `next` to its end; its address holds `_page` and nothing else. Modifiers are \
+             part of a name (`code:not=8867-4`)."
+        }
+        Code::Create => {
+            "The server sets `id`, `meta.versionId` and `meta.lastUpdated`; everything else comes back as it was \
+             written. With `If-None-Exist` the letter `s` is needed as well."
+        }
+        Code::Update => {
+            "`If-Match` keeps one from overwriting somebody else's change. At an id that is not there it creates, for \
+             callers whose scope reaches the whole type."
+        }
+        Code::Delete => "Deleting once more is 204 again. Earlier versions stay.",
+        Code::ConditionalUpdate | Code::ConditionalDelete => {
+            "The criteria are search parameters; one that is not known is refused."
+        }
+        Code::Validate | Code::ValidateInstance => {
+            "The body is the resource, or Parameters with `resource`, `mode` (a code) and `profile` (a URL). Whatever is \
+             found is answered with 200: errors would refuse the write, warnings say what is not plausible. Nothing is \
+             written."
+        }
+    }
+}
+
+/// The paragraph of R4 that defines it.
+const fn section(code: Code) -> &'static str {
+    match code {
+        Code::Read => "http.html#read",
+        Code::Vread => "http.html#vread",
+        Code::HistoryInstance | Code::HistoryType => "http.html#history",
+        Code::SearchType | Code::SearchTypePost | Code::SearchCompartment => "http.html#search",
+        Code::Create => "http.html#create",
+        Code::Update => "http.html#update",
+        Code::Delete | Code::ConditionalDelete => "http.html#delete",
+        Code::ConditionalUpdate => "http.html#cond-update",
+        Code::Validate | Code::ValidateInstance => "resource-operation-validate.html",
+    }
 }
 
 fn operation_id(operation: &Operation, prefix: &str) -> String {
@@ -135,13 +177,13 @@ fn parameters(operation: &Operation, base: &str) -> Vec<Value> {
         names.push("tenant");
     }
     if operation.path.contains(":id") {
-        names.push("id");
+        names.push(if operation.path.starts_with("Patient/") { "patientId" } else { "observationId" });
     }
     if operation.path.contains(":vid") {
         names.push("vid");
     }
     match operation.code {
-        Code::HistoryInstance | Code::HistoryType => names.extend(["count", "page"]),
+        Code::HistoryInstance | Code::HistoryType => names.extend(["_count", "page"]),
         Code::SearchType | Code::SearchCompartment => names.extend(["page", "preferHandling"]),
         Code::SearchTypePost => names.push("preferHandling"),
         Code::Create => names.extend(["ifNoneExist", "preferReturn"]),
@@ -153,131 +195,70 @@ fn parameters(operation: &Operation, base: &str) -> Vec<Value> {
     let mut parameters: Vec<_> = names.into_iter().map(|name| reference("parameters", name)).collect();
     let conditional = operation.also == Some(Letter::Search);
     if matches!(operation.code, Code::SearchType | Code::SearchCompartment) || conditional {
-        let known = catalog::parameters(operation.resource).iter();
-        let known = known.filter(|parameter| !conditional || parameter.kind != ParameterKind::Result);
-        parameters.extend(known.map(|parameter| {
-            json!({
-                "name": parameter.name,
-                "in": "query",
-                "description": parameter.documentation,
-                "schema": parameter_schema(parameter),
-            })
-        }));
+        parameters.extend(parameters::of_search(operation.resource, !conditional));
+    }
+    if matches!(operation.code, Code::Validate | Code::ValidateInstance) {
+        parameters.extend(parameters::of_validate(operation));
     }
     parameters.push(reference("parameters", "format"));
     parameters
 }
 
-fn parameter_schema(parameter: &catalog::Parameter) -> Value {
-    match (parameter.name, parameter.kind) {
-        ("_count", _) => json!({ "type": "integer", "minimum": 0, "maximum": 1000, "default": 50 }),
-        ("_total", _) => json!({ "type": "string", "enum": ["none", "estimate", "accurate"] }),
-        ("_summary", _) => json!({ "type": "string", "enum": ["count", "false"] }),
-        // Two of them make a period: `date=ge2026-01-01&date=lt2026-02-01`.
-        (_, ParameterKind::Date | ParameterKind::Quantity | ParameterKind::Composite) => {
-            json!({ "type": "array", "items": { "type": "string" } })
-        }
-        _ => json!({ "type": "string" }),
-    }
-}
-
-fn resource_content(name: &str) -> Value {
-    json!({
-        "application/fhir+json": { "schema": reference("schemas", name) },
-        "application/fhir+xml": { "schema": { "type": "string" } },
-    })
-}
-
-fn responses(operation: &Operation) -> Value {
+fn answers(operation: &Operation) -> Value {
     let name = operation.resource.name();
     let one = |description: &str| {
         json!({
             "description": description,
             "headers": { "ETag": reference("headers", "ETag"), "Last-Modified": reference("headers", "Last-Modified") },
-            "content": resource_content(name),
+            "content": resource_content(name, examples::of_resource(name)),
         })
     };
-    let list = |description: &str| json!({ "description": description, "content": resource_content("Bundle") });
+    let page = |description: &str| json!({ "description": description, "content": resource_content("Bundle", examples::of_page(name)) });
+    let versions =
+        |description: &str| json!({ "description": description, "content": resource_content::<&str>("Bundle", &[]) });
     let created = || {
         let mut created = one("Created; `Prefer: return` decides what comes back");
         created["headers"]["Location"] = reference("headers", "Location");
         created
     };
-    let writes = [("413", "TooLarge"), ("415", "UnsupportedMediaType"), ("422", "Unprocessable")].as_slice();
-    let (mut responses, more): (Map<_, _>, &[(&str, &str)]) = match operation.code {
+    match operation.code {
         Code::Read => {
-            let mut both = found("200", one("The current version"));
-            both.insert("304".to_owned(), json!({ "description": "The caller has the current version already" }));
-            (both, &[("404", "NotFound"), ("410", "Gone")])
+            let same = json!({ "description": "The caller has the current version already" });
+            responses([("200", one("The current version")), ("304", same)], &["410"])
         }
-        Code::Vread => (found("200", one("That version")), &[("404", "NotFound"), ("410", "Gone")]),
-        Code::HistoryInstance => {
-            (found("200", list("The versions, newest first")), &[("400", "BadRequest"), ("404", "NotFound")])
-        }
-        Code::HistoryType => {
-            (found("200", list("The versions, the last written first")), &[("400", "BadRequest"), ("404", "NotFound")])
-        }
-        Code::SearchType | Code::SearchCompartment => {
-            (found("200", list("A page of what was found")), &[("400", "BadRequest"), ("404", "NotFound")])
-        }
-        Code::SearchTypePost => {
-            (found("200", list("A page of what was found")), &[("400", "BadRequest"), ("415", "UnsupportedMediaType")])
-        }
+        Code::Vread => responses([("200", one("That version"))], &["410"]),
+        Code::HistoryInstance => responses([("200", versions("The versions, newest first"))], &[]),
+        Code::HistoryType => responses([("200", versions("The versions, the last written first"))], &[]),
+        Code::SearchType | Code::SearchCompartment => responses([("200", page("A page of what was found"))], &["414"]),
+        Code::SearchTypePost => responses([("200", page("A page of what was found"))], &["413", "415"]),
         Code::Create => {
-            let mut both = found("201", created());
-            both.insert("200".to_owned(), one("What met `If-None-Exist`; nothing was created"));
-            (both, &[("400", "BadRequest"), ("412", "PreconditionFailed")])
+            let there = one("What met `If-None-Exist`; nothing was created");
+            responses([("200", there), ("201", created())], &["412", "413", "415", "422"])
         }
         Code::Update | Code::ConditionalUpdate => {
-            let mut both = found("200", one("Updated; `Prefer: return` decides what comes back"));
-            both.insert("201".to_owned(), created());
-            (both, &[("400", "BadRequest"), ("404", "NotFound"), ("412", "PreconditionFailed")])
+            let updated = one("Updated; `Prefer: return` decides what comes back");
+            responses([("200", updated), ("201", created())], &["412", "413", "415", "422"])
         }
         Code::Validate | Code::ValidateInstance => {
-            let mut outcome = list("What stands against it; `informational` alone where nothing does");
-            outcome["content"] = resource_content("OperationOutcome");
-            let more: &[_] = if operation.code == Code::Validate {
-                &[("400", "BadRequest"), ("413", "TooLarge"), ("415", "UnsupportedMediaType")]
-            } else {
-                &[
-                    ("400", "BadRequest"),
-                    ("404", "NotFound"),
-                    ("410", "Gone"),
-                    ("413", "TooLarge"),
-                    ("415", "UnsupportedMediaType"),
-                ]
-            };
-            (found("200", outcome), more)
+            let found = json!({
+                "description": "What stands against it; `informational` alone where nothing does",
+                "content": resource_content("OperationOutcome", &["nothingAgainstIt", "unprocessable"]),
+            });
+            let gone: &[_] = if operation.code == Code::Validate { &[] } else { &["410"] };
+            responses([("200", found)], &[&["413", "415"], gone].concat())
         }
-        Code::Delete => (
-            found("204", json!({ "description": "Deleted, now or before" })),
-            &[("404", "NotFound"), ("412", "PreconditionFailed")],
-        ),
-        Code::ConditionalDelete => (
-            found("204", json!({ "description": "Nothing meets the criteria, now or before" })),
-            &[("400", "BadRequest"), ("404", "NotFound"), ("412", "PreconditionFailed")],
-        ),
-    };
-    let has_body = matches!(operation.code, Code::Create | Code::Update | Code::ConditionalUpdate);
-    let always = [("401", "Unauthorized"), ("403", "Forbidden"), ("406", "NotAcceptable"), ("503", "Unavailable")];
-    for (status, name) in more.iter().chain(if has_body { writes } else { &[] }).chain(&always) {
-        responses.insert((*status).to_owned(), reference("responses", name));
+        Code::Delete => responses([("204", json!({ "description": "Deleted, now or before" }))], &["412"]),
+        Code::ConditionalDelete => {
+            responses([("204", json!({ "description": "Nothing meets the criteria, now or before" }))], &["412"])
+        }
     }
-    let mut sorted: Vec<_> = responses.into_iter().collect();
-    sorted.sort_by(|(left, _), (right, _)| left.cmp(right));
-    Value::Object(sorted.into_iter().collect())
 }
 
-fn found(status: &str, response: Value) -> Map<String, Value> {
-    Map::from_iter([(status.to_owned(), response)])
-}
-
-/// The types a Bundle's entries can have here.
-pub fn entry_types() -> Vec<Value> {
-    ResourceType::ALL
-        .into_iter()
-        .map(ResourceType::name)
-        .chain(["OperationOutcome"])
-        .map(|name| reference("schemas", name))
-        .collect()
+/// Answers by status: those of success, and the refusals that go with every operation and with this one.
+fn responses<const N: usize>(successes: [(&str, Value); N], more: &[&str]) -> Value {
+    let statuses = [&ALWAYS, more].concat();
+    let mut responses: Vec<_> = successes.into_iter().map(|(status, value)| (status.to_owned(), value)).collect();
+    responses.extend(refusals(&statuses));
+    responses.sort_by(|(left, _), (right, _)| left.cmp(right));
+    Value::Object(responses.into_iter().collect())
 }

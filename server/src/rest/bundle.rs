@@ -91,10 +91,12 @@ pub fn history<R: Resource>(history: &History<R>, base: &str, links: &Links, tot
             out.push_str(r#","resource":"#);
             out.push_str(body);
         }
-        let (method, status) = match (&entry.body, entry.version.number()) {
+        // What a version says of its making is the request that would make it again at this id: whether the id was the
+        // client's or ours is not kept, so a create is told as PUT, too.
+        let (method, status) = match (&entry.body, entry.created) {
             (None, _) => ("DELETE", "204"),
-            (Some(_), 1) => ("PUT", "201"),
-            (Some(_), _) => ("PUT", "200"),
+            (Some(_), true) => ("PUT", "201"),
+            (Some(_), false) => ("PUT", "200"),
         };
         out.push_str(r#","request":{"method":""#);
         out.push_str(method);

@@ -135,6 +135,16 @@ impl Request<'_> {
         wish.map_or_else(String::new, |pair| format!("&{}", search::form_text(std::slice::from_ref(pair))))
     }
 
+    /// Takes the representation that a form asks for, unless the address did; links that lead on say it again.
+    fn wish(&mut self, pairs: &[(String, String)]) -> Result<(), Failure> {
+        let is_wish = |(name, _): &&(String, String)| name == "_format";
+        if let (None, Some(wish)) = (self.query.iter().find(is_wish), pairs.iter().find(is_wish)) {
+            self.format = negotiate::answer_format(&self.incoming.headers, Some(&wish.1))?;
+            self.query.push(wish.clone());
+        }
+        Ok(())
+    }
+
     /// The bases under which an absolute reference is one to this tenant.
     pub fn bases(&self, access: &Access) -> [String; 2] {
         let public = &self.app.public_url;
@@ -187,6 +197,7 @@ async fn run_on<R: Table>(
             if pairs.iter().any(|(name, _)| name == "access_token") {
                 return Err(second_token());
             }
+            request.wish(&pairs)?;
             list::search::<R>(cx, request, pairs, None).await
         }
         Code::Create => create::<R>(cx, request).await,
@@ -223,7 +234,7 @@ fn second_token() -> Failure {
 }
 
 /// An id in an address. What is no id cannot be known here, so the answer is that of an unknown one.
-fn id<R: Resource>(raw: &str) -> Result<Id<R>, Failure> {
+pub fn id<R: Resource>(raw: &str) -> Result<Id<R>, Failure> {
     raw.parse().map_err(|_| {
         Failure::new(
             Kind::NotFound,
@@ -242,6 +253,7 @@ fn resource<R: Resource>(request: &Request<'_>, found: Versioned<R>) -> Result<R
 
 async fn create<R: Table>(cx: &mut Exchange<'_>, request: &mut Request<'_>) -> Result<Response, Failure> {
     request.incoming.refuse_conditions(&["if-match", "if-none-match"])?;
+    refuse_criteria(&request.query)?;
     let bases = request.bases(cx.access);
     let criteria = match request.incoming.if_none_exist()? {
         None => None,
@@ -259,6 +271,19 @@ async fn create<R: Table>(cx: &mut Exchange<'_>, request: &mut Request<'_>) -> R
     match interaction::conditional_create::conditional_create(cx, &criteria, &body).await? {
         Ensured::Created(created) => Ok(written(cx.access, request, StatusCode::CREATED, created, &body)),
         Ensured::Found { resource, readable } => Ok(answered(request, StatusCode::OK, resource, readable, Vec::new)),
+    }
+}
+
+/// Refuses criteria in the address of a create: whoever sends them there means not to create a second one.
+pub(super) fn refuse_criteria(query: &[(String, String)]) -> Result<(), Failure> {
+    match query.iter().find(|(name, _)| !name.starts_with('_')) {
+        None => Ok(()),
+        Some((name, _)) => {
+            let text = "A create takes no criteria in its address: send them in If-None-Exist, and nothing is created \
+                        where one resource meets them.";
+            let shown: String = name.chars().take(64).collect();
+            Err(Failure::malformed(Issue::error(IssueCode::NotSupported, text).at(shown)))
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use vitals_fhir::{
     resource::{Id, Patient, Resource, Version},
     search::{self, Filter, Query},
 };
-use vitals_store::rows::{Mark, Table};
+use vitals_store::rows::{History, HistoryEntry, Mark, Page, Table};
 
 use super::{
     bundle,
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     failure::Failure,
-    interaction::{self, Exchange},
+    interaction::{self, Exchange, bundle::List},
 };
 
 /// A page of a search, of the whole type or of one Patient's compartment.
@@ -36,17 +36,7 @@ pub async fn search<R: Table>(
     query.filters.extend(compartment.map(|id| Filter::Compartment(id.as_str().to_owned())));
     let position = after.as_ref().map(Place::position);
     let (page, total) = interaction::search_type::search_type(cx, &query, position.as_ref()).await?;
-    let base = request.base_url();
-    let next = match &page.next {
-        None => None,
-        Some(next) => {
-            let place = Place { list: list.clone(), query: pairs, mark: next.mark.clone(), id: next.id.clone() };
-            let token = page::seal(&request.app.master_key, cx.access, place, cx.now())?;
-            Some(format!("{base}/{list}?_page={token}{}", request.format_wish()))
-        }
-    };
-    let links = bundle::Links { itself: address(&base, &list, &query.applied), next };
-    let body = bundle::searchset(&page, &base, &links, total, &query);
+    let body = searchset(cx, request, &List { path: list, pairs }, &query, &page, total)?;
     respond::disclosed(request.format, body)
 }
 
@@ -61,20 +51,8 @@ pub async fn history<R: Table>(cx: &mut Exchange<'_>, request: &Request<'_>, id:
         Some(_) => return Err(Failure::page_link()),
     };
     let history = interaction::history_instance::history_instance(cx, id, before, count).await?;
-    let base = request.base_url();
-    let next = match history.entries.last().filter(|_| history.more) {
-        None => None,
-        Some(oldest) => {
-            let mark = Mark::Number(oldest.version.number());
-            let place = Place { list: list.clone(), query: pairs.clone(), mark, id: String::new() };
-            let token = page::seal(&request.app.master_key, cx.access, place, cx.now())?;
-            Some(format!("{base}/{list}?_page={token}{}", request.format_wish()))
-        }
-    };
-    let total = (after.is_none() && next.is_none() && count > 0).then_some(history.entries.len() as u64);
-    let applied: Vec<_> = pairs.into_iter().filter(|(name, _)| name == "_count").collect();
-    let links = bundle::Links { itself: address(&base, &list, &applied), next };
-    let body = bundle::history(&history, &base, &links, total);
+    let total = if after.is_none() { whole(&history, count) } else { None };
+    let body = versions(cx, request, &List { path: list, pairs }, &history, by_version, total)?;
     respond::disclosed(request.format, body)
 }
 
@@ -85,20 +63,73 @@ pub async fn history_of_type<R: Table>(cx: &mut Exchange<'_>, request: &Request<
     let count = history_count::<R>(&pairs, negotiate::prefer(&request.incoming.headers).strict)?;
     let position = after.as_ref().map(Place::position);
     let history = interaction::history_type::history_type::<R>(cx, position.as_ref(), count).await?;
+    let total = if after.is_none() { whole(&history, count) } else { None };
+    let body = versions(cx, request, &List { path: list, pairs }, &history, by_time, total)?;
+    respond::disclosed(request.format, body)
+}
+
+/// The searchset of a page.
+pub fn searchset<R: Resource>(
+    cx: &Exchange<'_>,
+    request: &Request<'_>,
+    list: &List,
+    query: &Query<R>,
+    page: &Page<R>,
+    total: Option<u64>,
+) -> Result<String, Failure> {
+    let next = page.next.as_ref().map(|next| (next.mark.clone(), next.id.clone()));
+    let links = links(cx, request, list, &query.applied, next)?;
+    Ok(bundle::searchset(page, &request.base_url(), &links, total, query))
+}
+
+/// The history of a page; `place` tells where a version stands in its order.
+pub fn versions<R: Resource>(
+    cx: &Exchange<'_>,
+    request: &Request<'_>,
+    list: &List,
+    history: &History<R>,
+    place: fn(&HistoryEntry<R>) -> (Mark, String),
+    total: Option<u64>,
+) -> Result<String, Failure> {
+    let applied: Vec<_> = list.pairs.iter().filter(|(name, _)| name == "_count").cloned().collect();
+    let next = history.entries.last().filter(|_| history.more).map(place);
+    let links = links(cx, request, list, &applied, next)?;
+    Ok(bundle::history(history, &request.base_url(), &links, total))
+}
+
+/// The place of a version among those of its resource.
+pub fn by_version<R: Resource>(entry: &HistoryEntry<R>) -> (Mark, String) {
+    (Mark::Number(entry.version.number()), String::new())
+}
+
+/// The place of a version among those of its type.
+pub fn by_time<R: Resource>(entry: &HistoryEntry<R>) -> (Mark, String) {
+    (Mark::Number(entry.last_updated), entry.id.as_str().to_owned())
+}
+
+/// How many versions there are, where the first page holds all of them.
+pub fn whole<R: Resource>(history: &History<R>, count: u32) -> Option<u64> {
+    (!history.more && count > 0).then_some(history.entries.len() as u64)
+}
+
+/// The links of a page, and behind its last entry the one that leads on.
+fn links(
+    cx: &Exchange<'_>,
+    request: &Request<'_>,
+    list: &List,
+    applied: &[(String, String)],
+    ends_at: Option<(Mark, String)>,
+) -> Result<bundle::Links, Failure> {
     let base = request.base_url();
-    let next = match history.entries.last().filter(|_| history.more) {
+    let next = match ends_at {
         None => None,
-        Some(oldest) => {
-            let mark = Mark::Number(oldest.last_updated);
-            let place = Place { list: list.clone(), query: pairs.clone(), mark, id: oldest.id.as_str().to_owned() };
+        Some((mark, id)) => {
+            let place = Place { list: list.path.clone(), query: list.pairs.clone(), mark, id };
             let token = page::seal(&request.app.master_key, cx.access, place, cx.now())?;
-            Some(format!("{base}/{list}?_page={token}{}", request.format_wish()))
+            Some(format!("{base}/{}?_page={token}{}", list.path, request.format_wish()))
         }
     };
-    let total = (after.is_none() && next.is_none() && count > 0).then_some(history.entries.len() as u64);
-    let applied: Vec<_> = pairs.into_iter().filter(|(name, _)| name == "_count").collect();
-    let links = bundle::Links { itself: address(&base, &list, &applied), next };
-    respond::disclosed(request.format, bundle::history(&history, &base, &links, total))
+    Ok(bundle::Links { itself: address(&base, &list.path, applied), next })
 }
 
 /// Names and values of parameters.
@@ -123,7 +154,7 @@ fn pages(
 }
 
 /// The size of a history's page: the one parameter it has. Others are ignored, or refused where that is asked for.
-fn history_count<R: Resource>(pairs: &[(String, String)], strict: bool) -> Result<u32, Failure> {
+pub fn history_count<R: Resource>(pairs: &[(String, String)], strict: bool) -> Result<u32, Failure> {
     let known = ["_count", "_format", "_pretty"];
     if let Some((name, _)) = pairs.iter().find(|(name, _)| strict && !known.contains(&name.as_str())) {
         let shown: String = name.chars().take(64).collect();
@@ -136,6 +167,6 @@ fn history_count<R: Resource>(pairs: &[(String, String)], strict: bool) -> Resul
 }
 
 /// The address of a list with its parameters.
-pub fn address(base: &str, list: &str, pairs: &[(String, String)]) -> String {
+fn address(base: &str, list: &str, pairs: &[(String, String)]) -> String {
     if pairs.is_empty() { format!("{base}/{list}") } else { format!("{base}/{list}?{}", search::form_text(pairs)) }
 }

@@ -87,6 +87,13 @@ pub async fn malformed(app: &App, incoming: &Incoming, malformed: Malformed) -> 
         Malformed::Host => {
             Failure::new(Kind::Malformed, IssueCode::Invalid, "not one host", "There must be one Host header.")
         }
+        Malformed::Framing => Failure::new(
+            Kind::Malformed,
+            IssueCode::Invalid,
+            "ambiguous end",
+            "The lines of a request must end in CR LF, and its head must say once how long its body is: by one \
+             Content-Length, or by Transfer-Encoding: chunked.",
+        ),
     };
     let base = trail::base_of(&incoming.path);
     let private = match router::address(&incoming.path) {
@@ -261,7 +268,7 @@ async fn endpoint(app: &Arc<App>, mut incoming: Incoming, base: &FhirBase, addre
     let pairs = search::form_pairs(&incoming.query);
     let accepted = accepted(&incoming, pairs.as_deref().unwrap_or_default());
     // A failure before the caller is known is told in that representation too.
-    let format = *accepted.as_ref().unwrap_or(&Format::Json);
+    let mut format = *accepted.as_ref().unwrap_or(&Format::Json);
     let mut settling = None;
     let outcome = async {
         if incoming.path.len() + incoming.query.len() > MAX_ADDRESS {
@@ -293,6 +300,8 @@ async fn endpoint(app: &Arc<App>, mut incoming: Incoming, base: &FhirBase, addre
             Some(asked) => fhir::run(&mut cx, &mut request, asked).await,
             None => system::run(&mut cx, &mut request).await,
         };
+        // A form may have asked for another one.
+        format = request.format;
         if answered.is_err() {
             // What was found and not told was not disclosed.
             cx.note.patients.clear();

@@ -14,11 +14,12 @@ use vitals_fhir::{
     interaction::Letter,
     outcome::{Issue, IssueCode},
     resource::{Observation, Patient, ResourceType, Version, is_id},
-    search::{self, Criteria, Query},
+    search::{self, Criteria, Filter, Query},
 };
 
 use super::{
     fhir::{self, Asked, Request},
+    list,
     negotiate::{self, Return},
     request::{entity_tag, no_entity_tag},
     respond, router,
@@ -27,7 +28,7 @@ use crate::{
     failure::{Failure, Kind},
     interaction::{
         Exchange,
-        bundle::{Bundled, Echo, Plan, Step, What},
+        bundle::{Bundled, Echo, List, Plan, Step, What, Whose},
     },
 };
 
@@ -130,6 +131,9 @@ impl Reader<'_> {
         fhir::demand(self.access, asked.operation)?;
         let pairs = search::form_pairs(query).map_err(Failure::malformed)?;
         let conditions = Conditions::of(request, &method)?;
+        if asked.operation.code == Code::Create {
+            fhir::refuse_criteria(&pairs)?;
+        }
         match (entry.has_resource(), matches!(method, Method::POST | Method::PUT)) {
             (false, true) => return Err(malformed(IssueCode::Required, "This entry needs a resource.")),
             (true, false) => return Err(malformed(IssueCode::Invalid, "This entry takes no resource.")),
@@ -139,7 +143,9 @@ impl Reader<'_> {
             ResourceType::Patient => self.what::<Patient>(&asked, &pairs, conditions)?,
             ResourceType::Observation => self.what::<Observation>(&asked, &pairs, conditions)?,
         };
-        Ok(Step { operation: asked.operation, what })
+        let list = matches!(what, What::Search(_) | What::History(..));
+        let list = list.then(|| List { path: path.to_owned(), pairs });
+        Ok(Step { operation: asked.operation, what, list })
     }
 
     /// Path and query of an entry's address, which stands below the base that the Bundle was posted to.
@@ -194,21 +200,37 @@ impl Reader<'_> {
                 (None, Ok(id)) => return Err(Failure::not_found::<R>(&id)),
                 (None, Err(_)) => return Err(Failure::no_such_address()),
             },
-            Code::SearchType => {
-                if pairs.iter().any(|(name, _)| name == "_page") {
-                    let diagnostics = "A page link is followed by itself, not in a Bundle.";
-                    return Err(malformed(IssueCode::NotSupported, diagnostics));
-                }
-                What::Search(R::search(Query::parse(pairs, self.strict, &self.bases).map_err(Failure::malformed)?))
+            Code::SearchType => What::Search(R::search(self.query(pairs)?)),
+            Code::SearchCompartment => {
+                let patient = fhir::id::<Patient>(asked.id)?;
+                let mut query = self.query::<R>(pairs)?;
+                query.filters.push(Filter::Compartment(patient.as_str().to_owned()));
+                What::Search(R::search(query))
             }
-            Code::SearchTypePost
-            | Code::SearchCompartment
-            | Code::HistoryInstance
-            | Code::HistoryType
-            | Code::Validate
-            | Code::ValidateInstance => return Err(not_in_a_bundle()),
+            Code::HistoryInstance => What::History(Whose::One(id), self.history_count::<R>(pairs)?),
+            Code::HistoryType => What::History(Whose::Every, self.history_count::<R>(pairs)?),
+            Code::SearchTypePost | Code::Validate | Code::ValidateInstance => return Err(not_in_a_bundle()),
         })
     }
+
+    fn query<R: Bundled>(&self, pairs: &[(String, String)]) -> Result<Query<R>, Failure> {
+        refuse_page(pairs)?;
+        Query::parse(pairs, self.strict, &self.bases).map_err(Failure::malformed)
+    }
+
+    fn history_count<R: Bundled>(&self, pairs: &[(String, String)]) -> Result<u32, Failure> {
+        refuse_page(pairs)?;
+        list::history_count::<R>(pairs, self.strict)
+    }
+}
+
+/// A link goes on from one moment of one list; the entries of a Bundle are another.
+fn refuse_page(pairs: &[(String, String)]) -> Result<(), Failure> {
+    if pairs.iter().any(|(name, _)| name == "_page") {
+        let diagnostics = "A page link is followed by itself, not in a Bundle.";
+        return Err(malformed(IssueCode::NotSupported, diagnostics));
+    }
+    Ok(())
 }
 
 /// What an entry is offered alone, but not in a Bundle.

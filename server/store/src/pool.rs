@@ -27,7 +27,12 @@ use crate::{
     tenant::{TenantRead, TenantTx},
 };
 
-/// How a pool is sized. The defaults are DESIGN.md's: more connections only lengthen the tail on two cores.
+/// How a pool is sized.
+///
+/// Who writes waits for the disk most of the time, and those who wait together are served by one turn of it: on two
+/// cores, 32 clients of one tenant created 2,100 Observations a second over 6 connections, 2,800 over 12, 3,400 over 16
+/// and as many over 32; their reads and searches were as fast over 16 as over 6, and slower over 32. A third is left to
+/// other tenants, and three servers find room in PostgreSQL's usual 100 connections.
 #[derive(Clone, Copy, Debug)]
 pub struct PoolLimits {
     /// Connections altogether.
@@ -40,7 +45,7 @@ pub struct PoolLimits {
 
 impl Default for PoolLimits {
     fn default() -> Self {
-        Self { connections: 12, per_tenant: 6, checkout: Duration::from_secs(2) }
+        Self { connections: 24, per_tenant: 16, checkout: Duration::from_secs(2) }
     }
 }
 

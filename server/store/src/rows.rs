@@ -6,6 +6,7 @@ mod delete;
 mod history;
 mod load;
 mod many;
+mod packed;
 mod predicate;
 mod read;
 mod search;

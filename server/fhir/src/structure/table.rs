@@ -32,6 +32,7 @@ pub(super) struct Element {
 
 /// A type: a resource, a data type or a backbone element.
 pub(super) struct Type {
+    pub name: &'static str,
     pub elements: Vec<Element>,
     /// Slots that must be filled, as bits.
     pub required: u128,
@@ -93,6 +94,11 @@ impl Table {
         &self.types[usize::from(id)]
     }
 
+    /// The type of this name, be it a resource, a data type, a part or an abstract one.
+    pub fn named(&self, name: &str) -> Option<&Type> {
+        self.names.get(name).map(|id| self.get(*id))
+    }
+
     /// The resource type of this name.
     pub fn resource(&self, name: &str) -> Option<TypeId> {
         self.names.get(name).copied().filter(|id| self.get(*id).resource)
@@ -138,6 +144,7 @@ fn build(row: &Row, rows: &[Row], names: &HashMap<&'static str, TypeId>) -> Type
         base = parent.base;
     }
     let mut kind = Type {
+        name: row.name,
         elements: Vec::new(),
         required: 0,
         slots: Vec::new(),

@@ -1,7 +1,7 @@
 //! The reading stage, which sees what the Bundle wrote.
 
 use vitals_fhir::{
-    interaction::{Read, SearchType, Vread},
+    interaction::{HistoryInstance, HistoryType, Read, SearchType, Vread},
     outcome::IssueCode,
     resource::{Id, Observation, Patient, ResourceType},
     search::Query,
@@ -12,13 +12,13 @@ use vitals_store::{
 };
 
 use super::{
-    Done, MOST_ANSWERED, Outcome, Step, What,
+    Done, MOST_ANSWERED, Outcome, Step, What, Whose,
     run::Run,
     typed::{Bundled, Listing},
 };
 use crate::{
     failure::{Failure, Kind},
-    interaction::{Stopped, search_type},
+    interaction::{Stopped, history_instance, history_type, search_type},
 };
 
 impl Run<'_> {
@@ -64,6 +64,21 @@ async fn look<R: Bundled>(tx: &mut TenantTx<'_>, step: &Step) -> Result<Outcome,
             let Some(query) = R::query(search) else { return Ok(Err(no_such())) };
             list(tx, query).await
         }
+        What::History(Whose::One(id), count) => {
+            let Ok(id) = id.parse::<Id<R>>() else { return Ok(Err(no_such())) };
+            let mut rows = match tx.allow::<R, HistoryInstance>() {
+                Ok(rows) => rows,
+                Err(denied) => return Ok(Err(denied.into())),
+            };
+            match history_instance::versions(&mut rows, &id, None, *count).await? {
+                Some(history) => Ok(Ok(Done { id: Some(id.as_str().to_owned()), ..listed(Listing::History(history)) })),
+                None => Ok(Err(Failure::not_found(&id))),
+            }
+        }
+        What::History(Whose::Every, count) => match tx.allow::<R, HistoryType>() {
+            Ok(mut rows) => Ok(Ok(listed(Listing::History(history_type::versions(&mut rows, None, *count).await?)))),
+            Err(denied) => Ok(Err(denied.into())),
+        },
         // Written before, or refused.
         _ => Ok(Err(Failure::unavailable("entry left undone"))),
     }
@@ -76,8 +91,11 @@ async fn list<R: Bundled>(tx: &mut TenantTx<'_>, query: &Query<R>) -> Result<Out
     };
     let page = rows.search(query, None).await?;
     let total = search_type::total(&mut rows, query, None, &page).await?;
-    let listed = R::listed(Listing { query: query.clone(), page, total });
-    Ok(Ok(Done { status: 200, listed: Some(listed), ..Done::default() }))
+    Ok(Ok(listed(Listing::Search { query: query.clone(), page, total })))
+}
+
+fn listed<R: Bundled>(listing: Listing<R>) -> Done {
+    Done { status: 200, listed: Some(R::listed(listing)), ..Done::default() }
 }
 
 fn done<R: Bundled>(id: &Id<R>, found: Result<Versioned<R>, Missing>) -> Outcome {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use vitals_access::audit::{AuditEntry, Decision};
 
-use super::{Done, Listed, Outcome, Plan, Step, run::Run};
+use super::{Done, Listed, Outcome, Plan, Step, What, Whose, run::Run};
 use crate::interaction::{Exchange, search_type::distinct};
 
 /// What an entry is called whose address and method are none of ours.
@@ -76,9 +76,12 @@ fn asked_by(step: Option<&Step>) -> AuditEntry {
 }
 
 fn read_id(step: Option<&Step>) -> Option<String> {
-    use super::What;
     match &step?.what {
-        What::Read(id) | What::Vread(id, _) | What::Update(id, _) | What::Delete(id, _) => Some(id.clone()),
+        What::Read(id)
+        | What::Vread(id, _)
+        | What::History(Whose::One(id), _)
+        | What::Update(id, _)
+        | What::Delete(id, _) => Some(id.clone()),
         _ => None,
     }
 }
@@ -91,26 +94,22 @@ impl Listed {
     /// The patients whose data was found.
     fn patients(&self) -> Vec<String> {
         match self {
-            Self::Patient(listing) => {
-                distinct(listing.page.found.iter().map(|found| found.resource.patient.as_deref()))
-            }
-            Self::Observation(listing) => {
-                distinct(listing.page.found.iter().map(|found| found.resource.patient.as_deref()))
-            }
+            Self::Patient(listing) => listing.patients(),
+            Self::Observation(listing) => listing.patients(),
         }
     }
 
     fn count(&self) -> usize {
         match self {
-            Self::Patient(listing) => listing.page.found.len(),
-            Self::Observation(listing) => listing.page.found.len(),
+            Self::Patient(listing) => listing.count(),
+            Self::Observation(listing) => listing.count(),
         }
     }
 
     fn size(&self) -> usize {
         match self {
-            Self::Patient(listing) => listing.page.found.iter().map(|found| found.resource.body.len()).sum(),
-            Self::Observation(listing) => listing.page.found.iter().map(|found| found.resource.body.len()).sum(),
+            Self::Patient(listing) => listing.size(),
+            Self::Observation(listing) => listing.size(),
         }
     }
 }

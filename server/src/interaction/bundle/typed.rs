@@ -4,7 +4,9 @@ use vitals_fhir::{
     resource::{Observation, Patient},
     search::{Criteria, Query},
 };
-use vitals_store::rows::{Bulk, Load, Page};
+use vitals_store::rows::{Bulk, History, Load, Page};
+
+use crate::interaction::search_type::distinct;
 
 /// A resource type whose resources may stand in a Bundle.
 pub trait Bundled: Bulk + Clone {
@@ -20,19 +22,52 @@ pub trait Bundled: Bulk + Clone {
     fn search(query: Query<Self>) -> Search;
     /// The search, if it is of this type.
     fn query(search: &Search) -> Option<&Query<Self>>;
-    /// As the answer to a search.
+    /// As the answer to a search or a history.
     fn listed(listing: Listing<Self>) -> Listed;
 }
 
-/// A page that a search found, and the search.
+/// The first page of a list.
 #[derive(Debug)]
-pub struct Listing<R: Bulk> {
-    /// The search.
-    pub query: Query<R>,
-    /// What was found.
-    pub page: Page<R>,
-    /// How many are found on all pages, where that is told.
-    pub total: Option<u64>,
+pub enum Listing<R: Bulk> {
+    /// What a search found.
+    Search {
+        /// The search.
+        query: Query<R>,
+        /// What was found.
+        page: Page<R>,
+        /// How many are found on all pages, where that is told.
+        total: Option<u64>,
+    },
+    /// Versions, newest first.
+    History(History<R>),
+}
+
+impl<R: Bulk> Listing<R> {
+    /// The patients whose data is in it.
+    pub(super) fn patients(&self) -> Vec<String> {
+        match self {
+            Self::Search { page, .. } => distinct(page.found.iter().map(|found| found.resource.patient.as_deref())),
+            Self::History(history) => distinct(history.entries.iter().map(|entry| entry.patient.as_deref())),
+        }
+    }
+
+    /// How many resources or versions are in it.
+    pub(super) fn count(&self) -> usize {
+        match self {
+            Self::Search { page, .. } => page.found.len(),
+            Self::History(history) => history.entries.len(),
+        }
+    }
+
+    /// Bytes of resources in it.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::Search { page, .. } => page.found.iter().map(|found| found.resource.body.len()).sum(),
+            Self::History(history) => {
+                history.entries.iter().filter_map(|entry| entry.body.as_ref()).map(String::len).sum()
+            }
+        }
+    }
 }
 
 macro_rules! typed {
@@ -55,7 +90,7 @@ typed! {
     Condition of Criteria;
     /// What an entry searches for.
     Search of Query;
-    /// What an entry's search found.
+    /// What an entry's search or history found.
     Listed of Listing;
 }
 

@@ -3,7 +3,6 @@
 use poem::http::StatusCode;
 use vitals_fhir::{
     outcome::{self, push_string},
-    resource::Resource,
     temporal,
 };
 
@@ -11,14 +10,12 @@ use crate::{
     failure::Failure,
     interaction::{
         Exchange,
-        bundle::{Bundled, Done, Listed, Listing, Outcome, Plan, Step},
+        bundle::{Bundled, Done, Listed, Listing, Outcome, Plan, Step, What, Whose},
     },
     rest::{
-        bundle::{self, Links},
         fhir::{self, Request},
         list as lists,
         negotiate::Return,
-        page::{self, Place},
         respond,
     },
 };
@@ -43,8 +40,8 @@ pub fn bundle(
         match (step, outcome) {
             (Ok(step), Ok(done)) => {
                 let listed = match &done.listed {
-                    Some(Listed::Patient(listing)) => Some(searchset(cx, request, &base, listing)?),
-                    Some(Listed::Observation(listing)) => Some(searchset(cx, request, &base, listing)?),
+                    Some(Listed::Patient(listing)) => Some(list(cx, request, step, listing)?),
+                    Some(Listed::Observation(listing)) => Some(list(cx, request, step, listing)?),
                     None => None,
                 };
                 push_done(&mut out, &base, step, &done, listed.as_deref(), wanted);
@@ -104,22 +101,21 @@ fn push_failure(out: &mut String, failure: &Failure) {
     out.push_str("}}");
 }
 
-fn searchset<R: Bundled>(
+fn list<R: Bundled>(
     cx: &Exchange<'_>,
     request: &Request<'_>,
-    base: &str,
+    step: &Step,
     listing: &Listing<R>,
 ) -> Result<String, Failure> {
-    let list = <R as Resource>::TYPE.name();
-    let next = match &listing.page.next {
-        None => None,
-        Some(next) => {
-            let query = listing.query.applied.clone();
-            let place = Place { list: list.to_owned(), query, mark: next.mark.clone(), id: next.id.clone() };
-            let token = page::seal(&request.app.master_key, cx.access, place, cx.now())?;
-            Some(format!("{base}/{list}?_page={token}"))
+    let Some(list) = &step.list else { return Err(Failure::unavailable("list without an address")) };
+    match (listing, &step.what) {
+        (Listing::Search { query, page, total }, _) => lists::searchset(cx, request, list, query, page, *total),
+        (Listing::History(history), What::History(Whose::One(_), count)) => {
+            lists::versions(cx, request, list, history, lists::by_version, lists::whole(history, *count))
         }
-    };
-    let links = Links { itself: lists::address(base, list, &listing.query.applied), next };
-    Ok(bundle::searchset(&listing.page, base, &links, listing.total, &listing.query))
+        (Listing::History(history), What::History(Whose::Every, count)) => {
+            lists::versions(cx, request, list, history, lists::by_time, lists::whole(history, *count))
+        }
+        (Listing::History(_), _) => Err(Failure::unavailable("list without an address")),
+    }
 }

@@ -37,8 +37,8 @@ impl<R: Table> Rows<'_, R, Delete> {
         now: i64,
         outbox: impl FnOnce(Version, Option<&str>) -> Outbox + Send,
     ) -> Result<Result<Deleted<R>, WriteRefused>, StoreError> {
-        let (version, last_updated, patient) = match self.lock(id).await? {
-            Locked::Current { version, last_updated, judged } => {
+        let (version, last_updated, patient) = match self.lock_current(id).await? {
+            Some(Locked::Current { version, last_updated, judged }) => {
                 if !self.visible.admits(&judged.columns()) {
                     return Ok(Err(WriteRefused::NotFound));
                 }
@@ -47,13 +47,12 @@ impl<R: Table> Rows<'_, R, Delete> {
                 }
                 (version.next(), now.max(last_updated + 1), judged.columns().patient.map(str::to_owned))
             }
-            Locked::Deleted { .. } => {
+            _ => {
                 return Ok(match self.missing(id).await? {
                     Missing::Deleted => Ok(Deleted::Before),
                     Missing::Never => Err(WriteRefused::NotFound),
                 });
             }
-            Locked::Never => return Ok(Err(WriteRefused::NotFound)),
         };
         let mut sql = Sql::new("resource.delete");
         push_outbox(&mut sql, &outbox(version, patient.as_deref()));

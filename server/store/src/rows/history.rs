@@ -1,6 +1,7 @@
 //! The versions of one resource or of all of a type, newest first.
 
 use sqlx::postgres::PgRow;
+use vitals_access::predicate::Visible;
 use vitals_fhir::{
     interaction::{HistoryInstance, HistoryType},
     resource::{Id, Resource, Version},
@@ -9,7 +10,7 @@ use vitals_fhir::{
 use super::{
     Mark, Position, Rows, predicate,
     read::{push_current_visible, push_each_current_visible},
-    table::{Table, alias, column},
+    table::{Table, alias, body, column},
 };
 use crate::{StoreError, error::Commits, millis::Millis, sql::Sql, tenant::WORK};
 
@@ -26,6 +27,8 @@ pub struct HistoryEntry<R: Resource> {
     pub patient: Option<String>,
     /// The resource, or none where this version is its deletion.
     pub body: Option<String>,
+    /// Whether nothing stood before it, as far as is in reach: it is the first, or follows a deletion.
+    pub created: bool,
 }
 
 /// A page of a history.
@@ -47,8 +50,8 @@ impl<R: Table> Rows<'_, R, HistoryInstance> {
         count: u32,
     ) -> Result<History<R>, StoreError> {
         let mut sql = Sql::new("resource.history");
-        sql.push("SELECT x.tenant, x.id, x.version, x.last_updated, x.deleted, ").push(R::TEXTS.patient);
-        sql.push(" AS patient, x.body FROM ").push(R::TEXTS.versions).push(" WHERE x.id = ").bind(id.as_str());
+        push_entries::<R>(&mut sql, &self.visible);
+        sql.push(" WHERE x.id = ").bind(id.as_str());
         if let Some(before) = before {
             sql.push(" AND x.version < ").bind(before.number());
         }
@@ -67,8 +70,8 @@ impl<R: Table> Rows<'_, R, HistoryType> {
     /// its resource's current one are in reach.
     pub async fn versions(&mut self, after: Option<&Position>, count: u32) -> Result<History<R>, StoreError> {
         let mut sql = Sql::new("resource.history_type");
-        sql.push("SELECT x.tenant, x.id, x.version, x.last_updated, x.deleted, ").push(R::TEXTS.patient);
-        sql.push(" AS patient, x.body FROM ").push(R::TEXTS.versions).push(" WHERE ");
+        push_entries::<R>(&mut sql, &self.visible);
+        sql.push(" WHERE ");
         predicate::push(&mut sql, alias::<R>("x"), &self.visible);
         sql.push(" AND ");
         push_each_current_visible::<R>(&mut sql, &self.visible);
@@ -85,6 +88,15 @@ impl<R: Table> Rows<'_, R, HistoryType> {
     }
 }
 
+/// Appends what an entry is made of, up to the WHERE. A deletion out of reach is not told of by what follows it.
+fn push_entries<R: Table>(sql: &mut Sql, visible: &Visible) {
+    sql.push("SELECT x.tenant, x.id, x.version, x.last_updated, x.deleted, ").push(R::TEXTS.patient);
+    sql.push(" AS patient, x.body, x.version = 1 OR EXISTS (SELECT 1").push(R::TEXTS.from_history);
+    sql.push(" WHERE h.id = x.id AND h.version = x.version - 1 AND h.deleted AND ");
+    predicate::push(sql, alias::<R>("h"), visible);
+    sql.push(") AS created FROM ").push(R::TEXTS.versions);
+}
+
 fn page<R: Table>(rows: &[PgRow], count: u32) -> Result<History<R>, StoreError> {
     let table = R::TEXTS.table;
     let wrong = |column| StoreError::Inconsistent { table, column };
@@ -94,7 +106,7 @@ fn page<R: Table>(rows: &[PgRow], count: u32) -> Result<History<R>, StoreError> 
         .take(count as usize)
         .map(|row| {
             let deleted: bool = column(row, table, "deleted")?;
-            let body: Option<String> = column(row, table, "body")?;
+            let body = body(row, table)?;
             if deleted != body.is_none() {
                 return Err(wrong("body"));
             }
@@ -104,6 +116,7 @@ fn page<R: Table>(rows: &[PgRow], count: u32) -> Result<History<R>, StoreError> 
                 last_updated: column::<Millis>(row, table, "last_updated")?.0,
                 patient: column(row, table, "patient")?,
                 body,
+                created: column(row, table, "created")?,
             })
         })
         .collect::<Result<_, _>>()?;

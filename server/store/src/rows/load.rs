@@ -11,7 +11,7 @@ use vitals_fhir::{
 };
 
 use super::{
-    Expected, Put, Rows,
+    Expected, Put, Rows, packed,
     table::{OBSERVATION_COLUMNS, Parts, Table, canonical_high, column, high},
 };
 use crate::{StoreError, error::Commits, millis::Millis, sql::Sql, tenant::LONG};
@@ -130,8 +130,8 @@ fn ids<R: Resource>(loads: &[&Load<R>]) -> Vec<String> {
     loads.iter().map(|load| load.id.as_str().to_owned()).collect()
 }
 
-fn texts<R: Resource>(loads: &[&Load<R>], now: i64) -> Vec<String> {
-    loads.iter().map(|load| load.body.stamped(&load.id, Version::FIRST, now)).collect()
+fn bodies<R: Resource>(loads: &[&Load<R>], now: i64) -> Vec<Vec<u8>> {
+    loads.iter().map(|load| packed::pack(&load.body.stamped(&load.id, Version::FIRST, now))).collect()
 }
 
 /// An array of what may not be there.
@@ -178,8 +178,8 @@ impl Bulk for Patient {
         sql.bind(column(|index| optional(&index.security))).push("::text[], ");
         sql.bind(column(|index| Some(literal(&index.tokens)))).push("::text[], ");
         sql.bind(column(|index| Some(index.texts.clone()).filter(|texts| !texts.is_empty()))).push("::text[], ");
-        sql.bind(texts(loads, now)).push(
-            "::text[]) AS r (id, birth_low, birth_high, active, family, gender, security, tokens, texts, body) \
+        sql.bind(bodies(loads, now)).push(
+            "::bytea[]) AS r (id, birth_low, birth_high, active, family, gender, security, tokens, texts, body) \
              WHERE NOT EXISTS (SELECT 1 FROM patient_history h WHERE h.id = r.id) \
              ON CONFLICT (id) DO NOTHING RETURNING x.tenant, x.id), \
              names AS (INSERT INTO patient_name (id, part, value, written) \
@@ -246,8 +246,8 @@ impl Bulk for Observation {
         ] {
             sql.bind(text).push("::text[], ");
         }
-        sql.bind(texts(loads, now)).push(
-            "::text[]) AS r (id, eff_low, eff_high, q_low, q_high, q_canon_low, q_canon_high, patient, vital, code1, \
+        sql.bind(bodies(loads, now)).push(
+            "::bytea[]) AS r (id, eff_low, eff_high, q_low, q_high, q_canon_low, q_canon_high, patient, vital, code1, \
              status, q_unit, q_name, q_canon_unit, texts, codes, category, security, tokens, c_code, c_low, c_high, \
              c_unit, c_name, c_canon_low, c_canon_high, c_canon_unit, body) \
              WHERE NOT EXISTS (SELECT 1 FROM observation_history h WHERE h.id = r.id) \

@@ -91,7 +91,14 @@ impl<R: Bulk> Rows<'_, R, Update> {
         puts: &[Put<'_, R>],
         now: i64,
     ) -> Result<Vec<Result<Placed, WriteRefused>>, StoreError> {
-        let standing = self.lock_many(puts.iter().map(|put| &put.load.id)).await?;
+        let mut standing = self.lock_many(puts.iter().map(|put| &put.load.id)).await?;
+        let is_deleted = |put: &&Put<'_, R>| matches!(standing.get(put.load.id.as_str()), Some(Locked::Deleted { .. }));
+        let deleted: Vec<&Id<R>> = puts.iter().filter(is_deleted).map(|put| &put.load.id).collect();
+        if !deleted.is_empty() {
+            // What is created at an id that never was collides in its statement: see `insert_fresh`.
+            self.hold_vacant(&deleted.iter().map(|id| id.as_str()).collect::<Vec<_>>()).await?;
+            standing.extend(self.lock_many(deleted.into_iter()).await?);
+        }
         let mut answers = Vec::with_capacity(puts.len());
         let mut fresh = Vec::new();
         for Put { load, expected } in puts {

@@ -75,7 +75,7 @@ impl<R: Table> Rows<'_, R, Vread> {
     pub async fn get(&mut self, id: &Id<R>, version: Version) -> Result<Result<Versioned<R>, Missing>, StoreError> {
         let mut sql = Sql::new("resource.vread");
         sql.push("SELECT x.tenant, x.id, x.version, x.last_updated, x.deleted, ").push(R::TEXTS.patient);
-        sql.push(" AS patient, COALESCE(x.body, '') AS body FROM ").push(R::TEXTS.versions);
+        sql.push(" AS patient, x.body FROM ").push(R::TEXTS.versions);
         sql.push(" WHERE x.id = ").bind(id.as_str()).push(" AND x.version = ").bind(version.number()).push(" AND ");
         predicate::push(&mut sql, alias::<R>("x"), &self.visible);
         sql.push(" AND ");

@@ -8,7 +8,7 @@ use sqlx::{Row as _, postgres::PgRow};
 use vitals_access::predicate::Columns;
 use vitals_fhir::resource::{Id, Resource, Version};
 
-use super::{Outbox, Versioned, predicate::Alias};
+use super::{Outbox, Versioned, packed, predicate::Alias};
 use crate::{StoreError, millis::Millis, sql::Sql};
 
 /// The columns of a stored row that a predicate judges.
@@ -147,6 +147,13 @@ pub(crate) fn versioned<R: Table>(row: &PgRow) -> Result<Versioned<R>, StoreErro
         version: Version::new(column(row, table, "version")?).ok_or(wrong("version"))?,
         last_updated: column::<Millis>(row, table, "last_updated")?.0,
         patient: column(row, table, "patient")?,
-        body: column(row, table, "body")?,
+        body: body(row, table)?.unwrap_or_default(),
     })
+}
+
+/// Reads `body`; a deleted version has none.
+pub(crate) fn body(row: &PgRow, table: &'static str) -> Result<Option<String>, StoreError> {
+    let stored: Option<&[u8]> = column(row, table, "body")?;
+    let wrong = StoreError::Inconsistent { table, column: "body" };
+    stored.map(|stored| packed::unpack(stored).ok_or(wrong)).transpose()
 }

@@ -7,8 +7,8 @@ use vitals_fhir::{
 };
 
 use super::{
-    Outbox, Rows, Versioned,
-    table::{Judged, NewRow, Standing, Table, Trail, column, push_trail},
+    Outbox, Rows, Versioned, predicate,
+    table::{Judged, NewRow, Standing, Table, Trail, alias, column, push_trail},
 };
 use crate::{StoreError, error::Commits, millis::Millis, sql::Sql, tenant::WORK};
 
@@ -50,21 +50,30 @@ pub(super) enum Locked {
 }
 
 impl<R: Table, I> Rows<'_, R, I> {
-    /// Locks what stands at an id. Without the predicate on purpose: the caller judges the columns, and what it
-    /// may not see it must neither overwrite nor learn of.
-    pub(super) async fn lock(&mut self, id: &Id<R>) -> Result<Locked, StoreError> {
+    /// Locks what stands at an id and is in reach. What is not is not locked either: nobody waits for it, and it takes
+    /// the time of what never was.
+    pub(super) async fn lock_current(&mut self, id: &Id<R>) -> Result<Option<Locked>, StoreError> {
         let table = R::TEXTS.table;
         let wrong = StoreError::Inconsistent { table, column: "version" };
         let mut sql = Sql::new("resource.lock");
         sql.push("SELECT x.tenant, x.version, x.last_updated, ").push(R::TEXTS.judged).push(R::TEXTS.from);
-        sql.push(" WHERE x.id = ").bind(id.as_str()).push(" FOR UPDATE");
-        if let Some(row) = self.lease.rows(sql, Commits::No, WORK).await?.first() {
-            return Ok(Locked::Current {
+        sql.push(" WHERE x.id = ").bind(id.as_str()).push(" AND ");
+        predicate::push(&mut sql, alias::<R>("x"), &self.visible);
+        sql.push(" FOR UPDATE");
+        match self.lease.rows(sql, Commits::No, WORK).await?.first() {
+            None => Ok(None),
+            Some(row) => Ok(Some(Locked::Current {
                 version: Version::new(column(row, table, "version")?).ok_or(wrong)?,
                 last_updated: column::<Millis>(row, table, "last_updated")?.0,
                 judged: R::judged(row)?,
-            });
+            })),
         }
+    }
+
+    /// What the history says of an id where nothing stands.
+    async fn last_version(&mut self, id: &Id<R>) -> Result<Locked, StoreError> {
+        let table = R::TEXTS.table;
+        let wrong = StoreError::Inconsistent { table, column: "version" };
         let mut sql = Sql::new("resource.last_version");
         sql.push("SELECT h.tenant, h.version, h.last_updated").push(R::TEXTS.from_history);
         sql.push(" WHERE h.id = ").bind(id.as_str()).push(" ORDER BY h.version DESC LIMIT 1");
@@ -78,6 +87,31 @@ impl<R: Table, I> Rows<'_, R, I> {
     }
 }
 
+impl<R: Table, I> Rows<'_, R, I> {
+    /// Lets creations at ids where nothing stands through one after the other, until this transaction ends. There is no
+    /// row they could wait for each other at, and two of them that count on from the same last version would both be
+    /// that version as soon as the first is deleted again. What was seen of the ids before this must be looked at again.
+    pub(super) async fn hold_vacant(&mut self, ids: &[&str]) -> Result<(), StoreError> {
+        // Behind the places of criteria (see `TenantTx::serialise`), and as few of them: they are in shared memory.
+        let first = 256 * (1 + i64::from(R::TYPE as u8));
+        let number = self.access.tenant().number;
+        let mut places: Vec<i64> = ids.iter().map(|id| first + place(id)).collect();
+        places.sort_unstable();
+        places.dedup();
+        let keys: Vec<i64> = places.iter().map(|place| i64::from(number) << 32 | place).collect();
+        let mut sql = Sql::new("resource.hold_vacant");
+        sql.push("SELECT ").bind(number).push("::int AS tenant, pg_advisory_xact_lock(k.key) FROM unnest(");
+        sql.bind(keys).push("::bigint[]) WITH ORDINALITY AS k (key, place)");
+        self.lease.rows(sql, Commits::No, WORK).await.map(drop)
+    }
+}
+
+/// FNV-1a of an id: nothing hangs on collisions but who waits for whom.
+fn place(id: &str) -> i64 {
+    let hash = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    i64::from(u8::try_from(id.bytes().fold(0xcbf2_9ce4_8422_2325, hash) % 251).unwrap_or(0))
+}
+
 impl<R: Table> Rows<'_, R, Update> {
     /// Replaces the resource, or creates it where the caller's scopes reach the whole type.
     pub async fn put(
@@ -88,7 +122,17 @@ impl<R: Table> Rows<'_, R, Update> {
         now: i64,
         outbox: impl FnOnce(&Versioned<R>, bool) -> Outbox + Send,
     ) -> Result<Result<Updated<R>, WriteRefused>, StoreError> {
-        let standing = self.lock(id).await?;
+        let standing = match self.lock_current(id).await? {
+            Some(current) => current,
+            None if !self.access.may_create_at_chosen_id(R::TYPE) => return Ok(Err(WriteRefused::NotFound)),
+            None => {
+                self.hold_vacant(&[id.as_str()]).await?;
+                match self.lock_current(id).await? {
+                    Some(current) => current,
+                    None => self.last_version(id).await?,
+                }
+            }
+        };
         let index = body.index();
         let Turn { version, last_updated, created } = match self.judge(&standing, id, index, if_match, now) {
             Ok(turn) => turn,

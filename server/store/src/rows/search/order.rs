@@ -38,7 +38,7 @@ pub enum Mark {
 }
 
 /// By what, and in which direction. Descending, ids of one value ascend; ascending they descend: so each index, which
-/// has its value descending and its id ascending, serves both directions.
+/// has its value and its id in opposite directions, serves both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Order {
     key: SortKey,

@@ -10,7 +10,7 @@ use vitals_fhir::{
 };
 
 use super::{Judged, NewRow, Standing, Table, Texts, column, some};
-use crate::{StoreError, millis::Millis, sql::Sql};
+use crate::{StoreError, millis::Millis, rows::packed, sql::Sql};
 
 const OBSERVATION: Texts = Texts {
     table: "observation",
@@ -56,7 +56,7 @@ fn values(sql: &mut Sql, row: &NewRow<'_, Observation>) {
     sql.push(", ").bind(parts.code).push(", ").bind(parts.low).push(", ").bind(parts.high);
     sql.push(", ").bind(parts.unit).push(", ").bind(parts.name);
     sql.push(", ").bind(parts.canon_low).push(", ").bind(parts.canon_high).push(", ").bind(parts.canon_unit);
-    sql.push(", ").bind(row.body);
+    sql.push(", ").bind(packed::pack(row.body));
 }
 
 /// The upper bound, where it is not the lower one.

@@ -8,7 +8,7 @@ use vitals_fhir::{
 };
 
 use super::{Judged, NewRow, Standing, Table, Texts, column, some};
-use crate::{StoreError, millis::Millis, sql::Sql};
+use crate::{StoreError, millis::Millis, rows::packed, sql::Sql};
 
 const PATIENT: Texts = Texts {
     table: "patient",
@@ -39,7 +39,7 @@ fn values(sql: &mut Sql, row: &NewRow<'_, Patient>) {
     sql.push(", ").bind(index.gender.as_deref()).push(", ").bind(some(&index.security));
     sql.push(", ").bind(index.tokens.clone());
     sql.push(", ").bind(Some(index.texts.as_str()).filter(|texts| !texts.is_empty()));
-    sql.push(", ").bind(row.body);
+    sql.push(", ").bind(packed::pack(row.body));
 }
 
 impl Table for Patient {
