@@ -49,8 +49,9 @@ pub struct Refusal {
 pub struct Issue {
     /// Its code.
     pub code: String,
-    /// Where.
-    pub expression: Option<String>,
+    /// Where: the one place of a list, as an OperationOutcome has it.
+    #[serde(default)]
+    pub expression: Vec<String>,
 }
 
 /// Reads an errors file.
@@ -95,7 +96,7 @@ pub fn judge(file: &str, lines: &[Line<'_>], refusals: &[Refusal], exceptions: &
 
 impl std::fmt::Display for Issue {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "{} {}", self.code, self.expression.as_deref().unwrap_or_default())
+        write!(formatter, "{} {}", self.code, self.expression.join(" "))
     }
 }
 
