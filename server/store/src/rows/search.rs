@@ -45,7 +45,7 @@ impl<R: Table> Rows<'_, R, SearchType> {
             return Ok(Page { found: Vec::new(), next: None });
         }
         let mut sql = Sql::new("resource.search");
-        render::push(&mut sql, query, &self.visible, order, after);
+        render::push(&mut sql, query, &self.visible, order, after, self.access.tenant().number);
         let rows = self.lease.rows(sql, Commits::No, WORK).await?;
         let count = query.count as usize;
         let found = rows
@@ -74,7 +74,8 @@ impl<R: Table> Rows<'_, R, SearchType> {
     /// How PostgreSQL would run the search, a line an item, for tests of plans.
     pub async fn plan(&mut self, query: &Query<R>, after: Option<&Position>) -> Result<Vec<String>, StoreError> {
         let mut sql = Sql::explaining("resource.plan");
-        render::push(&mut sql, query, &self.visible, Order::of(query, &self.visible), after);
+        let order = Order::of(query, &self.visible);
+        render::push(&mut sql, query, &self.visible, order, after, self.access.tenant().number);
         self.lease.plan(sql, WORK).await
     }
 }
