@@ -63,13 +63,7 @@ struct Ordered<'a> {
     tenant: i32,
 }
 
-fn branch<R: Table>(
-    sql: &mut Sql,
-    query: &Query<R>,
-    visible: &Visible,
-    ordered: Ordered<'_>,
-    code1: Option<&str>,
-) {
+fn branch<R: Table>(sql: &mut Sql, query: &Query<R>, visible: &Visible, ordered: Ordered<'_>, code1: Option<&str>) {
     let Ordered { order, after, tenant } = ordered;
     sql.push("SELECT x.tenant, x.id, x.version, x.last_updated, ").push(R::TEXTS.patient).push(" AS patient, x.body, ");
     sql.push(order.place()).push(" AS place").push(R::TEXTS.from);
