@@ -173,6 +173,8 @@ CREATE INDEX observation_patient_code ON :role.observation USING btree (patient,
 
 CREATE INDEX observation_patient_date ON :role.observation USING btree (patient, eff_low DESC, id);
 
+CREATE INDEX observation_time ON :role.observation USING btree (tenant, eff_low);
+
 CREATE INDEX observation_tokens ON :role.observation USING gin (tokens) WITH (gin_pending_list_limit='256');
 
 CREATE INDEX patient_birth ON :role.patient USING btree (birth_low DESC, id);

@@ -351,3 +351,27 @@ async fn a_page_link_is_good_for_an_hour() {
     let refused = after(1).await.expect_outcome(404, "not-found");
     assert!(refused.body.contains("start the search again"), "{}", refused.body);
 }
+
+#[tokio::test]
+async fn a_page_of_large_resources_ends_early_and_the_next_goes_on() {
+    let tenant = Tenant::fresh().await;
+    let all = tenant.all();
+    // given 12 resources of 4.9 MB: more than the 50 MB of one answer
+    let mut large = samples::heart_rate("x", "p1");
+    large["note"] = (0..5).map(|_| json!({ "text": "a".repeat(980_000) })).collect();
+    for number in 0..12 {
+        let id = format!("o{number:02}");
+        large["id"] = id.clone().into();
+        tenant.put(&format!("Observation/{id}"), &all, &large.to_string()).await.expect(201);
+    }
+    for list in ["Observation?_count=1000", "Observation/_history?_count=1000"] {
+        let first = tenant.get(list, &all).await.expect(200);
+        assert!(first.body.len() < 52_500_000, "{list}: {} bytes", first.body.len());
+        let next = first.link("next").expect("more follow");
+        let second = Answer::of(client().get(next).bearer_auth(&all)).await.expect(200);
+        assert!(second.link("next").is_none(), "{list}");
+        let mut ids: Vec<String> = first.ids().into_iter().chain(second.ids()).collect();
+        ids.sort();
+        assert_eq!(ids, (0..12).map(|number| format!("o{number:02}")).collect::<Vec<_>>(), "{list}");
+    }
+}

@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::TryStreamExt as _;
 use sqlx::{
     ConnectOptions as _, Executor as _, PgConnection,
     postgres::{PgConnectOptions, PgRow},
@@ -114,7 +115,33 @@ impl Lease {
     /// Runs a statement and returns its rows, each of which must belong to the tenant.
     pub(crate) async fn rows(&mut self, sql: Sql, commits: Commits, limit: Duration) -> Result<Vec<PgRow>, StoreError> {
         let name = sql.name();
-        let rows = self.fetch(sql, commits, limit).await?;
+        let rows = self.fetch(sql, commits, limit, |_| true).await?;
+        self.own(name, rows)
+    }
+
+    /// The same, but no more rows than weigh this much together, though one at least, and whether some are missing. What
+    /// is too much is read and let go of at once: a page of large resources would else be gigabytes.
+    pub(crate) async fn rows_within(
+        &mut self,
+        sql: Sql,
+        limit: Duration,
+        most: usize,
+        weigh: fn(&PgRow) -> usize,
+    ) -> Result<(Vec<PgRow>, bool), StoreError> {
+        let name = sql.name();
+        let (mut weight, mut kept, mut cut) = (0_usize, 0_u32, false);
+        let rows = self.fetch(sql, Commits::No, limit, |row| {
+            weight = weight.saturating_add(weigh(row));
+            cut |= kept > 0 && weight > most;
+            kept += 1;
+            !cut
+        });
+        let rows = rows.await?;
+        Ok((self.own(name, rows)?, cut))
+    }
+
+    /// The rows, each of which must belong to the tenant.
+    fn own(&mut self, name: &'static str, rows: Vec<PgRow>) -> Result<Vec<PgRow>, StoreError> {
         for row in &rows {
             if sqlx::Row::try_get::<i32, _>(row, "tenant").ok() != Some(self.tenant.number) {
                 self.settled = false;
@@ -127,17 +154,25 @@ impl Lease {
 
     /// Runs an EXPLAIN and returns its lines, which belong to nobody.
     pub(crate) async fn plan(&mut self, sql: Sql, limit: Duration) -> Result<Vec<String>, StoreError> {
-        let rows = self.fetch(sql, Commits::No, limit).await?;
+        let rows = self.fetch(sql, Commits::No, limit, |_| true).await?;
         let wrong = |_| StoreError::Inconsistent { table: "plan", column: "line" };
         rows.iter().map(|row| sqlx::Row::try_get(row, 0).map_err(wrong)).collect()
     }
 
-    async fn fetch(&mut self, sql: Sql, commits: Commits, limit: Duration) -> Result<Vec<PgRow>, StoreError> {
+    /// Runs a statement to its end and returns the rows that are kept.
+    async fn fetch(
+        &mut self,
+        sql: Sql,
+        commits: Commits,
+        limit: Duration,
+        mut keep: impl FnMut(&PgRow) -> bool,
+    ) -> Result<Vec<PgRow>, StoreError> {
         let name = sql.name();
         let query = sql.into_query().ok_or(StoreError::Database { statement: name, code: "-".to_owned() })?;
         let connection = self.connection.as_mut().ok_or(StoreError::Busy)?;
         self.settled = false;
-        let rows = match tokio::time::timeout(limit, connection.fetch_all(query)).await {
+        let kept = connection.fetch(query).try_filter(|row| std::future::ready(keep(row))).try_collect::<Vec<_>>();
+        let rows = match tokio::time::timeout(limit, kept).await {
             Ok(Ok(rows)) => rows,
             Ok(Err(error)) => return Err(self.sort(name, commits, error)),
             Err(_) if commits == Commits::Yes => return Err(StoreError::UnknownOutcome(name)),

@@ -10,9 +10,9 @@ use vitals_fhir::{
 use super::{
     Mark, Position, Rows, predicate,
     read::{push_current_visible, push_each_current_visible},
-    table::{Table, alias, body, column},
+    table::{MOST_OF_A_PAGE, Table, alias, body, column, weight},
 };
-use crate::{StoreError, error::Commits, millis::Millis, sql::Sql, tenant::WORK};
+use crate::{StoreError, millis::Millis, sql::Sql, tenant::WORK};
 
 /// One version in a history.
 #[derive(Clone, Debug)]
@@ -60,8 +60,8 @@ impl<R: Table> Rows<'_, R, HistoryInstance> {
         sql.push(" AND ");
         push_current_visible(&mut sql, id, &self.visible);
         sql.push(" ORDER BY x.version DESC LIMIT ").bind(i64::from(count) + 1);
-        let rows = self.lease.rows(sql, Commits::No, WORK).await?;
-        page(&rows, count)
+        let (rows, cut) = self.lease.rows_within(sql, WORK, MOST_OF_A_PAGE, weight).await?;
+        page(&rows, count, cut)
     }
 }
 
@@ -83,8 +83,8 @@ impl<R: Table> Rows<'_, R, HistoryType> {
         }
         // Versions of one resource are at least a millisecond apart, so time and id tell all of them apart.
         sql.push(" ORDER BY x.last_updated DESC, x.id ASC LIMIT ").bind(i64::from(count) + 1);
-        let rows = self.lease.rows(sql, Commits::No, WORK).await?;
-        page(&rows, count)
+        let (rows, cut) = self.lease.rows_within(sql, WORK, MOST_OF_A_PAGE, weight).await?;
+        page(&rows, count, cut)
     }
 }
 
@@ -97,10 +97,10 @@ fn push_entries<R: Table>(sql: &mut Sql, visible: &Visible) {
     sql.push(") AS created FROM ").push(R::TEXTS.versions);
 }
 
-fn page<R: Table>(rows: &[PgRow], count: u32) -> Result<History<R>, StoreError> {
+fn page<R: Table>(rows: &[PgRow], count: u32, cut: bool) -> Result<History<R>, StoreError> {
     let table = R::TEXTS.table;
     let wrong = |column| StoreError::Inconsistent { table, column };
-    let more = rows.len() > count as usize;
+    let more = cut || rows.len() > count as usize;
     let entries = rows
         .iter()
         .take(count as usize)

@@ -45,9 +45,17 @@ pub(super) fn unpack(stored: &[u8]) -> Option<String> {
     String::from_utf8(text).ok().filter(|text| text.len() == length as usize)
 }
 
+/// How long the text is that is stored so, before it is unpacked.
+pub(super) fn length(stored: &[u8]) -> usize {
+    match stored {
+        [FIRST, one, two, three, four, ..] => u32::from_le_bytes([*one, *two, *three, *four]) as usize,
+        _ => stored.len(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{FIRST, LONGEST, WORDS, pack, unpack};
+    use super::{FIRST, LONGEST, WORDS, length, pack, unpack};
 
     const RATE: &str = r#"{"resourceType":"Observation","id":"a","meta":{"versionId":"1","lastUpdated":"2026-03-01T08:00:00.000Z"},"status":"final","code":{"coding":[{"system":"http://loinc.org","code":"8867-4"}]},"subject":{"reference":"Patient/ada"},"valueQuantity":{"value":72.00,"unit":"beats/minute","system":"http://unitsofmeasure.org","code":"/min"}}"#;
 
@@ -56,6 +64,7 @@ mod tests {
         let long = format!("{{\"é\":\"{}\"}}", "😀 vital ".repeat(100_000));
         for text in [RATE, "{}", " {\"a\":1}", "\n{}", "{\"a\":\"\u{1}\"}", &long, ""] {
             assert_eq!(unpack(&pack(text)).as_deref(), Some(text));
+            assert_eq!(length(&pack(text)), text.len());
         }
     }
 

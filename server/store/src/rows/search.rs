@@ -14,7 +14,7 @@ pub use order::{Mark, Position};
 
 use super::{
     Rows, Versioned,
-    table::{Table, column, versioned},
+    table::{MOST_OF_A_PAGE, Table, column, versioned, weight},
 };
 use crate::{StoreError, error::Commits, sql::Sql, tenant::WORK};
 
@@ -37,7 +37,7 @@ pub struct Page<R: Resource> {
 }
 
 impl<R: Table> Rows<'_, R, SearchType> {
-    /// At most `query.count` resources after `after`; none where only their number is asked for, or where `after` is
+    /// At most `query.count` resources after `after`, fewer where they are large; none where only their number is asked for, or where `after` is
     /// no place in this order.
     pub async fn search(&mut self, query: &Query<R>, after: Option<&Position>) -> Result<Page<R>, StoreError> {
         let order = Order::of(query, &self.visible);
@@ -45,8 +45,8 @@ impl<R: Table> Rows<'_, R, SearchType> {
             return Ok(Page { found: Vec::new(), next: None });
         }
         let mut sql = Sql::new("resource.search");
-        render::push(&mut sql, query, &self.visible, order, after);
-        let rows = self.lease.rows(sql, Commits::No, WORK).await?;
+        render::push(&mut sql, query, &self.visible, order, after, self.access.tenant().number);
+        let (rows, cut) = self.lease.rows_within(sql, WORK, MOST_OF_A_PAGE, weight).await?;
         let count = query.count as usize;
         let found = rows
             .iter()
@@ -57,7 +57,7 @@ impl<R: Table> Rows<'_, R, SearchType> {
                 Ok(Found { resource, position })
             })
             .collect::<Result<Vec<_>, StoreError>>()?;
-        let next = if rows.len() > count { found.last().map(|last| last.position.clone()) } else { None };
+        let next = if cut || rows.len() > count { found.last().map(|last| last.position.clone()) } else { None };
         Ok(Page { found, next })
     }
 
@@ -74,7 +74,8 @@ impl<R: Table> Rows<'_, R, SearchType> {
     /// How PostgreSQL would run the search, a line an item, for tests of plans.
     pub async fn plan(&mut self, query: &Query<R>, after: Option<&Position>) -> Result<Vec<String>, StoreError> {
         let mut sql = Sql::explaining("resource.plan");
-        render::push(&mut sql, query, &self.visible, Order::of(query, &self.visible), after);
+        let order = Order::of(query, &self.visible);
+        render::push(&mut sql, query, &self.visible, order, after, self.access.tenant().number);
         self.lease.plan(sql, WORK).await
     }
 }

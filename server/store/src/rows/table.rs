@@ -151,6 +151,14 @@ pub(crate) fn versioned<R: Table>(row: &PgRow) -> Result<Versioned<R>, StoreErro
     })
 }
 
+/// Most bytes of texts on one page: as much as a Bundle may bring.
+pub(crate) const MOST_OF_A_PAGE: usize = 50 * 1024 * 1024;
+
+/// The bytes of a row's text.
+pub(crate) fn weight(row: &PgRow) -> usize {
+    row.try_get::<Option<&[u8]>, _>("body").ok().flatten().map_or(0, packed::length)
+}
+
 /// Reads `body`; a deleted version has none.
 pub(crate) fn body(row: &PgRow, table: &'static str) -> Result<Option<String>, StoreError> {
     let stored: Option<&[u8]> = column(row, table, "body")?;

@@ -51,6 +51,8 @@ pub(super) struct Order {
 enum By {
     /// An index gives it.
     Index,
+    /// The index over all of a tenant gives it, which takes naming the tenant.
+    IndexOfTenant,
     /// They are sorted, because the search names the few that are meant. An index that gives the order would be read to
     /// its end for them, and PostgreSQL takes it: it knows that the page is small and not how rare an identifier is.
     Sorting,
@@ -68,7 +70,13 @@ impl Order {
         };
         let names_a_few =
             |filter: &Filter| matches!(filter, Filter::Id(_) | Filter::Token { column: Column::Identifier, .. });
-        let by = if query.filters.iter().any(names_a_few) { By::Sorting } else { By::Index };
+        let by = if query.filters.iter().any(names_a_few) {
+            By::Sorting
+        } else if key == SortKey::Date && !of_one_patient() {
+            By::IndexOfTenant
+        } else {
+            By::Index
+        };
         Self { key, direction, by }
     }
 
@@ -85,7 +93,7 @@ impl Order {
     pub(super) fn push(self, sql: &mut Sql) {
         // What is added changes no value, and no index has the expression.
         let (open, close) = match (self.by, self.key) {
-            (By::Index, _) => ("", ""),
+            (By::Index | By::IndexOfTenant, _) => ("", ""),
             (By::Sorting, SortKey::Family) => ("(", " || '')"),
             (By::Sorting, _) => ("(", " + INTERVAL '0')"),
         };
@@ -93,6 +101,11 @@ impl Order {
             Direction::Ascending => " ASC, x.id DESC",
             Direction::Descending => " DESC, x.id ASC",
         });
+    }
+
+    /// Whether the rows' tenant has to be named.
+    pub(super) const fn names_tenant(self) -> bool {
+        matches!(self.by, By::IndexOfTenant)
     }
 
     /// The order of a union of ordered branches.

@@ -28,20 +28,22 @@ pub(super) fn push<R: Table>(
     visible: &Visible,
     order: Order,
     after: Option<&Position>,
+    tenant: i32,
 ) {
     let limit = i64::from(query.count) + 1;
+    let order = Ordered { order, after, tenant };
     match one_vital_code(query) {
         // A code that names a vital is found by `code1`. The rare Observation that names several vitals stands
         // under `*`; asking for both in one condition would cost the index its order.
         Some(code1) if R::TYPE == ResourceType::Observation => {
             sql.push("SELECT u.tenant, u.id, u.version, u.last_updated, u.patient, u.body, u.place FROM ((");
-            branch(sql, query, visible, order, after, Some(&code1));
+            branch(sql, query, visible, order, Some(&code1));
             sql.push(" LIMIT ").bind(limit).push(") UNION ALL (");
-            branch(sql, query, visible, order, after, Some("*"));
+            branch(sql, query, visible, order, Some("*"));
             sql.push(" LIMIT ").bind(limit).push(")) u");
-            order.push_of_union(sql);
+            order.order.push_of_union(sql);
         }
-        _ => branch(sql, query, visible, order, after, None),
+        _ => branch(sql, query, visible, order, None),
     }
     sql.push(" LIMIT ").bind(limit);
 }
@@ -53,19 +55,24 @@ pub(super) fn push_count<R: Table>(sql: &mut Sql, query: &Query<R>, visible: &Vi
     sql.push(" GROUP BY x.tenant");
 }
 
-fn branch<R: Table>(
-    sql: &mut Sql,
-    query: &Query<R>,
-    visible: &Visible,
+/// The rows in their order, from a place in it, of the tenant with this number.
+#[derive(Clone, Copy)]
+struct Ordered<'a> {
     order: Order,
-    after: Option<&Position>,
-    code1: Option<&str>,
-) {
+    after: Option<&'a Position>,
+    tenant: i32,
+}
+
+fn branch<R: Table>(sql: &mut Sql, query: &Query<R>, visible: &Visible, ordered: Ordered<'_>, code1: Option<&str>) {
+    let Ordered { order, after, tenant } = ordered;
     sql.push("SELECT x.tenant, x.id, x.version, x.last_updated, ").push(R::TEXTS.patient).push(" AS patient, x.body, ");
     sql.push(order.place()).push(" AS place").push(R::TEXTS.from);
     push_where(sql, query, visible);
     if let Some(code1) = code1 {
         sql.push(" AND x.code1 = ").bind(code1.to_owned());
+    }
+    if order.names_tenant() {
+        sql.push(" AND x.tenant = ").bind(tenant);
     }
     if let Some(after) = after {
         order.push_after(sql, after);
