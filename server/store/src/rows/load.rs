@@ -11,8 +11,8 @@ use vitals_fhir::{
 };
 
 use super::{
-    Expected, Put, Rows, packed,
-    table::{OBSERVATION_COLUMNS, Parts, Table, canonical_high, column, high},
+    Expected, Put, Rows, packed, predicate,
+    table::{OBSERVATION_COLUMNS, Parts, Table, alias, body, canonical_high, column, high},
 };
 use crate::{StoreError, error::Commits, millis::Millis, sql::Sql, tenant::LONG};
 
@@ -84,15 +84,16 @@ impl<R: Bulk> Rows<'_, R, Update> {
         let ids: Vec<String> = by_id.keys().map(|id| (*id).to_owned()).collect();
         let mut sql = Sql::new("resource.compare");
         sql.push("SELECT x.tenant, x.id, x.version, x.last_updated, x.body").push(R::TEXTS.from);
-        sql.push(" WHERE x.id = ANY(").bind(ids).push(")");
+        sql.push(" WHERE x.id = ANY(").bind(ids).push(") AND ");
+        predicate::push(&mut sql, alias::<R>("x"), &self.visible);
         let mut unchanged = HashSet::new();
         for row in &self.lease.rows(sql, Commits::No, LONG).await? {
             let id: &str = column(row, table, "id")?;
             let version = Version::new(column(row, table, "version")?);
             let version = version.ok_or(StoreError::Inconsistent { table, column: "version" })?;
             let last_updated = column::<Millis>(row, table, "last_updated")?.0;
-            let body: &str = column(row, table, "body")?;
-            if by_id.get(id).is_some_and(|load| load.body.stamped(&load.id, version, last_updated) == body) {
+            let body = body(row, table)?;
+            if by_id.get(id).is_some_and(|load| Some(load.body.stamped(&load.id, version, last_updated)) == body) {
                 unchanged.insert(id.to_owned());
             }
         }
