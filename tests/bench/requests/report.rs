@@ -26,7 +26,7 @@ const HEAD: [&str; COLUMNS] = [
     "CPU server + database, µs",
     "CPU PostgreSQL alone, µs",
 ];
-const WIDTHS: [usize; COLUMNS] = [34, 13, 16, 6, 9, 5, 23, 25, 24];
+const WIDTHS: [usize; COLUMNS] = [37, 13, 16, 6, 9, 5, 23, 25, 24];
 
 /// What is asked of a figure.
 #[derive(Clone, Copy)]
