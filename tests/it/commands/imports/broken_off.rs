@@ -162,7 +162,7 @@ async fn killed_at_any_moment_it_loads_each_line_once_and_tells_each_error_once(
     }
     let ran = place.run(&files, &[]).await.expect(1);
 
-    assert!(kills >= 4 && before > 0, "killed {kills} times, {before} batches done");
+    assert!(kills >= 2 && before > 0, "killed {kills} times, {before} batches done");
     assert!(ran.stderr.contains("goes on with the import of these files"), "{}", ran.stderr);
     let report = ran.json();
     assert_eq!(members(&report), ["errors_file", "loaded", "read", "refused"]);
