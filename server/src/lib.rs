@@ -1,8 +1,8 @@
 //! The Vitals server: a FHIR R4 server for vital signs that keeps many health organisations apart.
 //!
 //! Where things are: `app` puts the parts together and lists the layers around a request; `rest` is HTTP, `interaction`
-//! is FHIR without HTTP or SQL, `vitals_store` is SQL, `vitals_access` judges tokens and scopes, `cli` is the command
-//! line, `admin` the operator's listener.
+//! and `operation` are FHIR without HTTP or SQL, `vitals_store` is SQL, `vitals_access` judges tokens and scopes, `cli` is
+//! the command line, `admin` the operator's listener.
 
 pub mod admin;
 pub mod app;

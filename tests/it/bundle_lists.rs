@@ -172,3 +172,40 @@ async fn scopes_hold_in_lists_and_the_record_names_whose_data_it_was() {
     assert_eq!((&record["patients"], &record["count"]), (&json!(["p1", "p2"]), &json!(6 + 2 + 1 + 2 + 1)));
     ledger::each_left_one_record().await;
 }
+
+#[tokio::test]
+async fn what_the_caller_has_already_is_not_sent_again() {
+    let tenant = world().await;
+    let all = tenant.all();
+    let reading = |url: &str, name: &str, value: &str| {
+        let mut entry = ask("GET", url);
+        entry["request"][name] = value.into();
+        entry
+    };
+    // o1 is at version 2.
+    for (name, value, status) in [
+        ("ifNoneMatch", "W/\"2\"", 304),
+        ("ifNoneMatch", "W/\"1\", W/\"2\"", 304),
+        ("ifNoneMatch", "*", 304),
+        ("ifNoneMatch", "W/\"1\"", 200),
+        ("ifNoneMatch", "2", 200),
+        ("ifModifiedSince", "2100-01-01T00:00:00Z", 304),
+        ("ifModifiedSince", "2000-01-01T00:00:00Z", 200),
+    ] {
+        for kind in ["batch", "transaction"] {
+            let entry = reading("Observation/o1", name, value);
+            let answer = tenant.post("", &all, &bundle(kind, &[entry])).await.expect(200);
+            assert_eq!(statuses(&answer), [status], "{name}: {value} in a {kind}");
+            let entry = &answer.json()["entry"][0];
+            assert_eq!(entry["response"]["etag"], "W/\"2\"");
+            assert_eq!(entry.get("resource").is_some(), status == 200, "{name}: {value} in a {kind}");
+        }
+    }
+    // Where a condition would be passed over, nothing is done.
+    for url in ["Observation", "Observation/_history", "Observation/o1/_history", "Observation/o1/_history/1"] {
+        let entry = reading(url, "ifNoneMatch", "W/\"1\"");
+        let answer = tenant.post("", &all, &bundle("batch", &[entry])).await.expect(200);
+        assert_eq!(statuses(&answer), [400], "{url}");
+    }
+    ledger::each_left_one_record().await;
+}

@@ -90,8 +90,10 @@ pub struct Request {
     pub if_match: Option<String>,
     /// `ifNoneExist`
     pub if_none_exist: Option<String>,
-    /// Whether `ifNoneMatch` or `ifModifiedSince` is there.
-    pub other_condition: bool,
+    /// `ifNoneMatch`
+    pub if_none_match: Option<String>,
+    /// `ifModifiedSince`
+    pub if_modified_since: Option<String>,
 }
 
 impl Bundle {
@@ -184,7 +186,8 @@ fn entry(place: usize, item: Value<'_>, urls: Option<&FullUrls<'_>>) -> Entry {
         url: text(request, "url").unwrap_or_default(),
         if_match: text(request, "ifMatch"),
         if_none_exist: text(request, "ifNoneExist"),
-        other_condition: request.get("ifNoneMatch").is_some() || request.get("ifModifiedSince").is_some(),
+        if_none_match: text(request, "ifNoneMatch"),
+        if_modified_since: text(request, "ifModifiedSince"),
     });
     let resource = item.get("resource");
     Entry {

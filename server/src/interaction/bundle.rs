@@ -19,7 +19,7 @@ use vitals_fhir::{
 
 use self::run::Run;
 pub use self::typed::{Bundled, Condition, Listed, Listing, Search};
-use super::{Answer, Exchange, Stopped, TRIES};
+use super::{Answer, Exchange, Stopped, TRIES, read::Seen};
 use crate::failure::Failure;
 
 /// Most bytes of resources in one answer.
@@ -81,8 +81,8 @@ pub enum What {
     Delete(String, Option<Version>),
     /// The resource that meets the condition.
     DeleteMatching(Condition, Option<Version>),
-    /// The resource of this id.
-    Read(String),
+    /// The resource of this id, unless the caller has it already.
+    Read(String, Seen),
     /// A version of the resource of this id.
     Vread(String, Version),
     /// What a search finds, of a whole type or of one patient's compartment.
@@ -227,7 +227,7 @@ impl Plan {
 
 impl What {
     const fn writes(&self) -> bool {
-        !matches!(self, Self::Read(_) | Self::Vread(..) | Self::Search(_) | Self::History(..))
+        !matches!(self, Self::Read(..) | Self::Vread(..) | Self::Search(_) | Self::History(..))
     }
 
     /// The condition it hangs on.

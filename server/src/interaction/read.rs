@@ -1,6 +1,9 @@
 //! read (<https://hl7.org/fhir/R4/http.html#read>).
 
-use vitals_fhir::{interaction::Read, resource::Id};
+use vitals_fhir::{
+    interaction::Read,
+    resource::{Id, Version},
+};
 use vitals_store::rows::{Missing, Table, Versioned};
 
 use super::{Answer, Exchange};
@@ -18,4 +21,41 @@ pub async fn read<R: Table>(cx: &mut Exchange<'_>, id: &Id<R>) -> Answer<Version
     })?;
     cx.disclosed(&found);
     Ok(found)
+}
+
+/// What a caller has already of what it reads (conditional read, <https://hl7.org/fhir/R4/http.html#cread>).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Seen {
+    /// Nothing that it said.
+    #[default]
+    Nothing,
+    /// Whatever there is.
+    Anything,
+    /// These versions.
+    Versions(Vec<Version>),
+    /// What stood at this time, in milliseconds since 1970.
+    Until(i64),
+}
+
+impl Seen {
+    /// What `If-None-Match` says: `*`, or entity tags parted by commas. A tag that is none names no version.
+    pub fn of_tags(text: &str) -> Self {
+        let tags = || text.split(',').map(str::trim);
+        if tags().any(|tag| tag == "*") {
+            return Self::Anything;
+        }
+        let version =
+            |tag: &str| Version::parse(tag.strip_prefix("W/").unwrap_or(tag).strip_prefix('"')?.strip_suffix('"')?);
+        Self::Versions(tags().filter_map(version).collect())
+    }
+
+    /// Whether a version is among it.
+    pub fn has(&self, version: Version, last_updated: i64) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Anything => true,
+            Self::Versions(versions) => versions.contains(&version),
+            Self::Until(time) => last_updated <= *time,
+        }
+    }
 }

@@ -169,7 +169,7 @@ async fn run_on<R: Table>(
     match asked.operation.code {
         Code::Read => {
             let found = interaction::read::read(cx, &id::<R>(asked.id)?).await?;
-            if request.incoming.has_seen(found.version, found.last_updated) {
+            if request.incoming.seen().has(found.version, found.last_updated) {
                 return Ok(respond::not_modified(found.version.number(), found.last_updated));
             }
             resource(request, found)

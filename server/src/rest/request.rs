@@ -12,7 +12,10 @@ use vitals_fhir::{
 };
 
 use super::negotiate::{self, Format};
-use crate::failure::{Failure, Kind};
+use crate::{
+    failure::{Failure, Kind},
+    interaction::read::Seen,
+};
 
 /// Largest body of a single resource.
 pub const MAX_BODY: usize = 5 * 1024 * 1024;
@@ -130,21 +133,17 @@ impl Incoming {
         announced.is_none_or(|length: usize| length > bytes)
     }
 
-    /// Whether the caller has this version already, by `If-None-Match` or else by `If-Modified-Since`
-    /// (RFC 9110, section 13). A date that is none is passed over, as the RFC wants; the header knows whole seconds.
-    pub fn has_seen(&self, version: Version, last_updated: i64) -> bool {
+    /// What the caller has already, by `If-None-Match` or else by `If-Modified-Since` (RFC 9110, section 13). A date that
+    /// is none is passed over, as the RFC wants; the header knows whole seconds.
+    pub fn seen(&self) -> Seen {
         if self.headers.contains_key(header::IF_NONE_MATCH) {
             let values = self.headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-            return values.flat_map(|value| value.split(',')).map(str::trim).any(|tag| {
-                let tag = tag.strip_prefix("W/").unwrap_or(tag);
-                let quoted = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
-                tag == "*" || quoted.and_then(Version::parse) == Some(version)
-            });
+            return Seen::of_tags(&values.collect::<Vec<_>>().join(","));
         }
         let since = self.headers.get(header::IF_MODIFIED_SINCE).and_then(|value| value.to_str().ok());
         let since =
             since.and_then(|text| chrono::NaiveDateTime::parse_from_str(text, "%a, %d %b %Y %H:%M:%S GMT").ok());
-        since.is_some_and(|since| last_updated.div_euclid(1000) <= since.and_utc().timestamp())
+        since.map_or(Seen::Nothing, |since| Seen::Until(since.and_utc().timestamp_millis() + 999))
     }
 
     /// Refuses what would be passed over silently: conditions on requests that do not look at them yet.

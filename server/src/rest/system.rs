@@ -10,11 +10,12 @@ use poem::{
 use vitals_access::{access::Access, predicate::Visible};
 use vitals_fhir::{
     bundle::{self, Bundle, MOST_BYTES},
-    catalog::Code,
+    catalog::{self, Code, Operation},
     interaction::Letter,
     outcome::{Issue, IssueCode},
     resource::{Observation, Patient, ResourceType, Version, is_id},
     search::{self, Criteria, Filter, Query},
+    temporal,
 };
 
 use super::{
@@ -29,6 +30,7 @@ use crate::{
     interaction::{
         Exchange,
         bundle::{Bundled, Echo, List, Plan, Step, What, Whose},
+        read::Seen,
     },
 };
 
@@ -130,7 +132,7 @@ impl Reader<'_> {
         let asked = fhir::asked(&router::fhir(path), &method)?;
         fhir::demand(self.access, asked.operation)?;
         let pairs = search::form_pairs(query).map_err(Failure::malformed)?;
-        let conditions = Conditions::of(request, &method)?;
+        let conditions = Conditions::of(request, asked.operation)?;
         if asked.operation.code == Code::Create {
             fhir::refuse_criteria(&pairs)?;
         }
@@ -194,7 +196,7 @@ impl Reader<'_> {
             Code::ConditionalUpdate => What::UpdateMatching(criteria()?, conditions.if_match),
             Code::Delete => What::Delete(id, conditions.if_match),
             Code::ConditionalDelete => What::DeleteMatching(criteria()?, conditions.if_match),
-            Code::Read => What::Read(id),
+            Code::Read => What::Read(id, conditions.seen),
             Code::Vread => match (Version::parse(asked.version), id.parse()) {
                 (Some(version), _) => What::Vread(id, version),
                 (None, Ok(id)) => return Err(Failure::not_found::<R>(&id)),
@@ -241,27 +243,36 @@ fn not_in_a_bundle() -> Failure {
 }
 
 /// The conditions of an entry.
-#[derive(Clone, Copy)]
 struct Conditions<'e> {
     if_match: Option<Version>,
     if_none_exist: Option<&'e str>,
+    seen: Seen,
 }
 
 impl<'e> Conditions<'e> {
     /// Reads them; one that would be passed over is refused.
-    fn of(request: &'e bundle::Request, method: &Method) -> Result<Self, Failure> {
-        let writes = *method != Method::GET;
+    fn of(request: &'e bundle::Request, operation: &Operation) -> Result<Self, Failure> {
         let if_match = match &request.if_match {
             None => None,
             Some(text) => Some(entity_tag(text).ok_or_else(no_entity_tag)?),
         };
-        let misplaced = (request.other_condition && writes)
-            || (if_match.is_some() && !matches!(*method, Method::PUT | Method::DELETE))
-            || (request.if_none_exist.is_some() && *method != Method::POST);
+        let seen = match (&request.if_none_match, &request.if_modified_since) {
+            (Some(tags), _) => Seen::of_tags(tags),
+            (None, Some(since)) => Seen::Until(
+                temporal::date_time(since)
+                    .ok_or_else(|| malformed(IssueCode::Value, "ifModifiedSince is an instant: 2026-03-01T08:00:00Z."))?
+                    .high,
+            ),
+            (None, None) => Seen::Nothing,
+        };
+        let method = operation.method;
+        let misplaced = (seen != Seen::Nothing && operation.code != Code::Read)
+            || (if_match.is_some() && !matches!(method, catalog::Method::Put | catalog::Method::Delete))
+            || (request.if_none_exist.is_some() && method != catalog::Method::Post);
         if misplaced {
             let diagnostics = "This condition is not offered for this interaction; nothing was done.";
             return Err(malformed(IssueCode::NotSupported, diagnostics));
         }
-        Ok(Self { if_match, if_none_exist: request.if_none_exist.as_deref() })
+        Ok(Self { if_match, seen, if_none_exist: request.if_none_exist.as_deref() })
     }
 }

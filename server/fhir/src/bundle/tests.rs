@@ -97,7 +97,8 @@ fn entries_are_read_as_they_stand() {
         url: url.to_owned(),
         if_match: None,
         if_none_exist: None,
-        other_condition: false,
+        if_none_match: None,
+        if_modified_since: None,
     };
     let first = Request {
         if_match: Some("W/\"1\"".to_owned()),
@@ -107,7 +108,10 @@ fn entries_are_read_as_they_stand() {
     let entries = bundle.entries();
     assert_eq!(entries[0].request, Some(first));
     assert_eq!((entries[0].resource_id.as_deref(), entries[0].has_resource()), (Some("a"), true));
-    assert_eq!(entries[1].request, Some(Request { other_condition: true, ..request("get", "Patient?_id=1") }));
+    assert_eq!(
+        entries[1].request,
+        Some(Request { if_none_match: Some("1".to_owned()), ..request("get", "Patient?_id=1") })
+    );
     assert_eq!((&entries[2].request, entries[2].has_resource()), (&None, false));
 }
 

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     failure::{Failure, Kind},
-    interaction::{Stopped, history_instance, history_type, search_type},
+    interaction::{Stopped, history_instance, history_type, read::Seen, search_type},
 };
 
 impl Run<'_> {
@@ -46,10 +46,10 @@ impl Run<'_> {
 
 async fn look<R: Bundled>(tx: &mut TenantTx<'_>, step: &Step) -> Result<Outcome, Stopped> {
     match &step.what {
-        What::Read(id) => {
+        What::Read(id, seen) => {
             let Ok(id) = id.parse::<Id<R>>() else { return Ok(Err(no_such())) };
             match tx.allow::<R, Read>() {
-                Ok(mut rows) => Ok(done(&id, rows.get(&id).await?)),
+                Ok(mut rows) => Ok(done(&id, rows.get(&id).await?).map(|done| unless_seen(done, seen))),
                 Err(denied) => Ok(Err(denied.into())),
             }
         }
@@ -109,6 +109,16 @@ fn done<R: Bundled>(id: &Id<R>, found: Result<Versioned<R>, Missing>) -> Outcome
         }),
         Err(Missing::Never) => Err(Failure::not_found(id)),
         Err(Missing::Deleted) => Err(Failure::deleted(id)),
+    }
+}
+
+/// What the caller has already is not sent again.
+fn unless_seen(done: Done, seen: &Seen) -> Done {
+    match (done.version, done.last_updated) {
+        (Some(version), Some(last_updated)) if seen.has(version, last_updated) => {
+            Done { status: 304, body: None, ..done }
+        }
+        _ => done,
     }
 }
 

@@ -77,7 +77,7 @@ fn asked_by(step: Option<&Step>) -> AuditEntry {
 
 fn read_id(step: Option<&Step>) -> Option<String> {
     match &step?.what {
-        What::Read(id)
+        What::Read(id, _)
         | What::Vread(id, _)
         | What::History(Whose::One(id), _)
         | What::Update(id, _)
