@@ -22,12 +22,28 @@ use vitals_tests::{
 use crate::commands::members;
 
 /// What each step makes in a tenant's schema.
-const STEPS: [(i32, &[&str], &str); 5] = [
+const STEPS: [(i32, &[&str], &str); 6] = [
     (1, &["patient", "patient_name", "patient_history"], "TABLE"),
     (2, &["observation", "observation_history"], "TABLE"),
     (3, &["audit_outbox"], "TABLE"),
     (4, &["import", "import_batch"], "TABLE"),
-    (5, &["observation_last_updated", "patient_last_updated"], "INDEX"),
+    (
+        5,
+        &[
+            "registration_token",
+            "seen",
+            "pushed_request",
+            "launch",
+            "refresh_token",
+            "code",
+            "approval",
+            "session",
+            "account",
+            "client",
+        ],
+        "TABLE",
+    ),
+    (6, &["observation_last_updated", "patient_last_updated"], "INDEX"),
 ];
 
 /// How long a command may take that is not asked to hurry.
@@ -35,7 +51,7 @@ const ENDS_WITHIN: Duration = Duration::from_mins(1);
 
 /// Takes tenants back to a version, as if they had not been migrated since. Servers hear of it as of any change.
 fn rewound(names: &[String], to: i32) -> String {
-    assert_eq!(SchemaVersions::newest(), 5, "the steps above are not those of migrations/tenant any more");
+    assert_eq!(SchemaVersions::newest(), 6, "the steps above are not those of migrations/tenant any more");
     let later = STEPS.iter().rev().filter(|(version, ..)| *version > to);
     let undo: Vec<String> = later.map(|(_, made, kind)| format!("DROP {kind} IF EXISTS {}", made.join(", "))).collect();
     let undo = undo.join("; ");
@@ -182,7 +198,7 @@ async fn tenants_that_are_behind_are_pending_until_up_brings_them() {
     let all = up(&outside).await.expect(0).json();
 
     assert_eq!(states(&before), ["pending", "pending", "pending", "current", "current", "current"]);
-    assert_eq!((&row(&before, "t-002")["version"], &row(&before, "t-001")["version"]), (&json!(0), &json!(4)));
+    assert_eq!((&row(&before, "t-002")["version"], &row(&before, "t-001")["version"]), (&json!(0), &json!(5)));
     assert_eq!((states(&one), &one[0]["tenant"]), (vec!["current"], &json!("t-000")));
     assert_eq!(states(&between), ["current", "pending", "pending", "current", "current", "current"]);
     assert_eq!(states(&all), ["current"; 6]);
@@ -272,9 +288,9 @@ async fn a_broken_tenant_is_reported_and_the_others_are_done() {
     assert_eq!(states(&failed).iter().filter(|state| **state == "current").count(), 7);
     for report in [&failed, &told] {
         let row = row(report, "t-005");
-        assert_eq!((&row["state"], &row["version"]), (&json!("failed"), &json!(4)));
+        assert_eq!((&row["state"], &row["version"]), (&json!("failed"), &json!(5)));
         let reason = row["error"].as_str().expect("a reason");
-        assert!(reason.contains("0005") && reason.contains("already exists"), "{reason}");
+        assert!(reason.contains("0006") && reason.contains("already exists"), "{reason}");
     }
     assert_eq!(people.stderr, "vitals: 8 tenants, 7 current, 1 failed\n");
     assert_eq!(outside.sql(&format!("SELECT to_regclass('{broken}.observation_last_updated') IS NULL")).await, "t");
