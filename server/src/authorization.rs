@@ -1,10 +1,19 @@
 //! The rules of the authorization servers: who may become a client, what may be granted, how it ends. No HTTP, no SQL;
 //! used by the endpoints (`crate::oauth`), by administration (`crate::admin`) and by commands (`crate::cli`).
 
+pub mod approve;
+pub mod context;
+pub mod secrets;
+
 use std::sync::Arc;
 
 use vitals_access::{clock::Clock, tenant::Tenant};
 use vitals_store::{control::poll::DirectoryFeed, pool::TenantPool, seal::MasterKey, urls::Urls};
+
+pub use self::{
+    approve::{ApproveError, ApprovedRequest, approve},
+    context::{LaunchContext, Patients},
+};
 
 /// What the rules work on.
 #[derive(Clone)]
