@@ -4,6 +4,7 @@
 //! logins read it, into the directory that requests are judged by ([`poll::DirectoryFeed`]).
 
 pub mod change;
+pub mod clients;
 mod create;
 mod delete;
 pub mod directory;
