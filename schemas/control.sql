@@ -2,6 +2,30 @@ CREATE SCHEMA control;
 
 ALTER SCHEMA control OWNER TO vitals_owner;
 
+CREATE TABLE control.api_key (
+    tenant text NOT NULL COLLATE pg_catalog."C",
+    id text NOT NULL COLLATE pg_catalog."C",
+    hash bytea NOT NULL,
+    name text NOT NULL,
+    scopes text NOT NULL,
+    patient text COLLATE pg_catalog."C",
+    created timestamp(3) with time zone NOT NULL,
+    created_by text NOT NULL,
+    expires timestamp(3) with time zone NOT NULL,
+    last_used timestamp(3) with time zone,
+    revoked timestamp(3) with time zone
+);
+
+ALTER TABLE control.api_key OWNER TO vitals_owner;
+
+CREATE TABLE control.certificate (
+    tenant text NOT NULL COLLATE pg_catalog."C",
+    client text NOT NULL COLLATE pg_catalog."C",
+    thumbprint text NOT NULL COLLATE pg_catalog."C"
+);
+
+ALTER TABLE control.certificate OWNER TO vitals_owner;
+
 CREATE TABLE control.change (
     seq bigint NOT NULL,
     tenant text COLLATE pg_catalog."C",
@@ -30,6 +54,8 @@ CREATE TABLE control.issuer (
     max_lifetime_s integer DEFAULT 86400 NOT NULL,
     may_set_tier boolean DEFAULT false NOT NULL,
     created timestamp(3) with time zone NOT NULL,
+    mapping text DEFAULT '{}'::text NOT NULL,
+    algorithms text[] COLLATE pg_catalog."C",
     CONSTRAINT issuer_keys CHECK (((jwks IS NULL) <> (jwks_url IS NULL))),
     CONSTRAINT issuer_lifetime CHECK ((max_lifetime_s > 0))
 );
@@ -89,13 +115,24 @@ CREATE TABLE control.migration (
 
 ALTER TABLE control.migration OWNER TO vitals_owner;
 
-CREATE TABLE control.revoked_token (
+CREATE TABLE control.origin (
     tenant text NOT NULL COLLATE pg_catalog."C",
-    jti text NOT NULL COLLATE pg_catalog."C",
-    expires timestamp(3) with time zone NOT NULL
+    client text NOT NULL COLLATE pg_catalog."C",
+    origin text NOT NULL COLLATE pg_catalog."C"
 );
 
-ALTER TABLE control.revoked_token OWNER TO vitals_owner;
+ALTER TABLE control.origin OWNER TO vitals_owner;
+
+CREATE TABLE control.revocation (
+    tenant text NOT NULL COLLATE pg_catalog."C",
+    kind text NOT NULL COLLATE pg_catalog."C",
+    subject text NOT NULL COLLATE pg_catalog."C",
+    at timestamp(3) with time zone NOT NULL,
+    expires timestamp(3) with time zone NOT NULL,
+    CONSTRAINT revocation_kind CHECK ((kind = ANY (ARRAY['token'::text, 'client'::text, 'user'::text, 'approval'::text, 'session'::text, 'tenant'::text])))
+);
+
+ALTER TABLE control.revocation OWNER TO vitals_owner;
 
 CREATE TABLE control.server (
     writer bigint NOT NULL,
@@ -129,6 +166,7 @@ CREATE TABLE control.tenant (
     login smallint NOT NULL,
     version integer NOT NULL,
     created timestamp(3) with time zone NOT NULL,
+    settings text DEFAULT '{}'::text NOT NULL,
     CONSTRAINT tenant_isolation CHECK ((isolation = ANY (ARRAY['schema'::text, 'database'::text, 'pooled'::text]))),
     CONSTRAINT tenant_role_form CHECK ((role ~ '^t_[a-z2-7]{26}$'::text)),
     CONSTRAINT tenant_status CHECK ((status = ANY (ARRAY['active'::text, 'suspended'::text])))
@@ -151,6 +189,15 @@ CREATE TABLE control.unsettled (
 );
 
 ALTER TABLE control.unsettled OWNER TO vitals_owner;
+
+ALTER TABLE ONLY control.api_key
+    ADD CONSTRAINT api_key_hash UNIQUE (hash);
+
+ALTER TABLE ONLY control.api_key
+    ADD CONSTRAINT api_key_pkey PRIMARY KEY (tenant, id);
+
+ALTER TABLE ONLY control.certificate
+    ADD CONSTRAINT certificate_pkey PRIMARY KEY (tenant, client, thumbprint);
 
 ALTER TABLE ONLY control.change
     ADD CONSTRAINT change_pkey PRIMARY KEY (seq);
@@ -179,8 +226,11 @@ ALTER TABLE ONLY control.login_role
 ALTER TABLE ONLY control.migration
     ADD CONSTRAINT migration_pkey PRIMARY KEY (scope, tenant, version);
 
-ALTER TABLE ONLY control.revoked_token
-    ADD CONSTRAINT revoked_token_pkey PRIMARY KEY (tenant, jti);
+ALTER TABLE ONLY control.origin
+    ADD CONSTRAINT origin_pkey PRIMARY KEY (tenant, client, origin);
+
+ALTER TABLE ONLY control.revocation
+    ADD CONSTRAINT revocation_pkey PRIMARY KEY (tenant, kind, subject);
 
 ALTER TABLE ONLY control.server
     ADD CONSTRAINT server_pkey PRIMARY KEY (writer);
@@ -200,6 +250,12 @@ ALTER TABLE ONLY control.tenant
 ALTER TABLE ONLY control.unsettled
     ADD CONSTRAINT unsettled_pkey PRIMARY KEY (writer, tenant);
 
+ALTER TABLE ONLY control.api_key
+    ADD CONSTRAINT api_key_tenant_fkey FOREIGN KEY (tenant) REFERENCES control.tenant(role) ON DELETE CASCADE;
+
+ALTER TABLE ONLY control.certificate
+    ADD CONSTRAINT certificate_tenant_fkey FOREIGN KEY (tenant) REFERENCES control.tenant(role) ON DELETE CASCADE;
+
 ALTER TABLE ONLY control.issuer_tenant
     ADD CONSTRAINT issuer_tenant_issuer_fkey FOREIGN KEY (issuer) REFERENCES control.issuer(url) ON DELETE CASCADE;
 
@@ -212,5 +268,8 @@ ALTER TABLE ONLY control.job
 ALTER TABLE ONLY control.key
     ADD CONSTRAINT key_tenant_fkey FOREIGN KEY (tenant) REFERENCES control.tenant(role) ON DELETE CASCADE;
 
-ALTER TABLE ONLY control.revoked_token
-    ADD CONSTRAINT revoked_token_tenant_fkey FOREIGN KEY (tenant) REFERENCES control.tenant(role) ON DELETE CASCADE;
+ALTER TABLE ONLY control.origin
+    ADD CONSTRAINT origin_tenant_fkey FOREIGN KEY (tenant) REFERENCES control.tenant(role) ON DELETE CASCADE;
+
+ALTER TABLE ONLY control.revocation
+    ADD CONSTRAINT revocation_tenant_fkey FOREIGN KEY (tenant) REFERENCES control.tenant(role) ON DELETE CASCADE;

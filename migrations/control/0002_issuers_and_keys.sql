@@ -29,11 +29,3 @@ CREATE TABLE control.key (
     retired timestamptz(3),
     PRIMARY KEY (tenant, kid)
 );
-
--- Access tokens that were revoked before they expired.
-CREATE TABLE control.revoked_token (
-    tenant text COLLATE "C" NOT NULL REFERENCES control.tenant (role) ON DELETE CASCADE,
-    jti text COLLATE "C" NOT NULL,
-    expires timestamptz(3) NOT NULL,
-    PRIMARY KEY (tenant, jti)
-);

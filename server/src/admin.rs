@@ -10,6 +10,7 @@ mod new_tenant;
 mod operator;
 mod problem;
 mod route;
+pub(crate) mod tenant;
 mod tenants;
 mod token;
 

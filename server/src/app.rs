@@ -1,7 +1,7 @@
 //! The only place where the parts of a server are put together.
 //!
 //! The layers around a request, from the outside in:
-//! `listen` (timeouts, connection cap) → `rest::guarded` (request id, trace, own task, panics, metrics) →
+//! `listen` (timeouts, connection cap) → `rest::guarded` (request id, trace, own task, panics, metrics) → `public` →
 //! `rest::router` (address) → `rest::credentials` (token gate, verifier, directory) → `rest::fhir` (operation, scope,
 //! body) → `interaction` → `vitals_store` (bound connection, predicate in the SQL) → `rest::trail` (audit record) →
 //! `rest::respond`.
@@ -25,6 +25,7 @@ use vitals_store::{
 
 use crate::{
     audit::AuditWriter,
+    authorization::Desk,
     egress::{Egress, JwksKeeper},
     listen::Listener,
     openapi,
@@ -95,7 +96,16 @@ pub async fn start(parts: Parts) -> Result<Arc<App>, AppError> {
         clock: Arc::clone(&clock),
     })
     .await?;
+    let desk = Desk {
+        pool: pool.clone(),
+        feed: feed.clone(),
+        urls: urls.clone(),
+        public_url: public_url.clone(),
+        master_key: master_key.clone(),
+        clock: Arc::clone(&clock),
+    };
     let app = Arc::new(App {
+        desk,
         started: vitals_fhir::temporal::instant(clock.now().timestamp_millis()),
         verifier: Verifier::new(Arc::clone(&clock)),
         keeper: JwksKeeper::new(egress, Arc::clone(&clock)),

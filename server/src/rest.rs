@@ -13,17 +13,16 @@ mod negotiate;
 mod operation;
 mod page;
 mod public;
-mod request;
+pub(crate) mod request;
 pub mod respond;
-mod router;
+pub(crate) mod router;
 mod system;
-mod token;
-mod trail;
+pub(crate) mod trail;
 
 use std::{sync::Arc, time::Instant};
 
 use poem::{
-    Endpoint, Request, Response,
+    Request, Response,
     http::{HeaderValue, Method, header},
 };
 use tracing::Instrument as _;
@@ -33,6 +32,7 @@ use self::negotiate::Format;
 pub(crate) use self::request::Incoming;
 pub use self::router::route;
 pub(crate) use self::trail::panicked;
+pub(crate) use self::{public::answer, router::FhirBase};
 use crate::{
     failure::{Failure, Kind},
     listen::Malformed,
@@ -46,32 +46,11 @@ use crate::{
 /// The `Content-Security-Policy` of what is no page.
 const NOTHING_RUNS: &str = "default-src 'none'; frame-ancestors 'none'";
 
-/// The endpoint of the public listener.
-pub struct Public {
-    app: Arc<App>,
-}
-
-impl Public {
-    /// Serves the application.
-    pub fn new(app: Arc<App>) -> Self {
-        Self { app }
-    }
-}
-
 /// An answer, and what its metric is labelled with.
 pub(crate) struct Labelled {
     pub(crate) response: Response,
     pub(crate) route: Option<&'static str>,
     pub(crate) interaction: Option<&'static str>,
-}
-
-impl Endpoint for Public {
-    type Output = Response;
-
-    async fn call(&self, request: Request) -> poem::Result<Response> {
-        let app = Arc::clone(&self.app);
-        Ok(guarded(app, request, |app, incoming| Box::pin(public::answer(app, incoming))).await)
-    }
 }
 
 type Answering = std::pin::Pin<Box<dyn Future<Output = Labelled> + Send>>;

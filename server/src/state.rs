@@ -50,6 +50,8 @@ pub struct App {
     pub feed: DirectoryFeed,
     /// Judges tokens.
     pub verifier: Verifier,
+    /// The rules of the authorization servers.
+    pub desk: crate::authorization::Desk,
     /// Opens tenants.
     pub pool: TenantPool,
     /// The trail.

@@ -18,7 +18,7 @@ use futures_util::{Stream, StreamExt as _, stream};
 use hyper::body::{Body, Bytes, Frame};
 use poem::{Endpoint as _, http::StatusCode};
 use reqwest::Method;
-use vitals_server::rest::Public;
+use vitals_server::public::Public;
 use vitals_tests::{Answer, Tenant, ledger, program::Outside, raw, tenant::client};
 
 const FHIR: &str = "application/fhir+json";

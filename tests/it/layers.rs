@@ -16,10 +16,10 @@ const LAYERS: [&[&str]; 10] = [
     &["vitals_store"],
     &["clock", "failure"],
     &["config", "telemetry", "egress", "limit", "audit"],
-    &["interaction", "operation", "job"],
+    &["interaction", "operation", "job", "authorization"],
     &["state"],
     &["listen", "rest", "admin", "oauth"],
-    &["openapi"],
+    &["openapi", "public"],
     &["app", "cli"],
 ];
 

@@ -22,12 +22,28 @@ use vitals_tests::{
 use crate::commands::members;
 
 /// What each step makes in a tenant's schema.
-const STEPS: [(i32, &[&str], &str); 5] = [
+const STEPS: [(i32, &[&str], &str); 6] = [
     (1, &["patient", "patient_name", "patient_history"], "TABLE"),
     (2, &["observation", "observation_history"], "TABLE"),
     (3, &["audit_outbox"], "TABLE"),
     (4, &["import", "import_batch"], "TABLE"),
-    (5, &["observation_last_updated", "patient_last_updated"], "INDEX"),
+    (
+        5,
+        &[
+            "registration_token",
+            "seen",
+            "pushed_request",
+            "launch",
+            "refresh_token",
+            "code",
+            "approval",
+            "session",
+            "account",
+            "client",
+        ],
+        "TABLE",
+    ),
+    (6, &["observation_last_updated", "patient_last_updated"], "INDEX"),
 ];
 
 /// How long a command may take that is not asked to hurry.
@@ -35,7 +51,7 @@ const ENDS_WITHIN: Duration = Duration::from_mins(1);
 
 /// Takes tenants back to a version, as if they had not been migrated since. Servers hear of it as of any change.
 fn rewound(names: &[String], to: i32) -> String {
-    assert_eq!(SchemaVersions::newest(), 5, "the steps above are not those of migrations/tenant any more");
+    assert_eq!(SchemaVersions::newest(), 6, "the steps above are not those of migrations/tenant any more");
     let later = STEPS.iter().rev().filter(|(version, ..)| *version > to);
     let undo: Vec<String> = later.map(|(_, made, kind)| format!("DROP {kind} IF EXISTS {}", made.join(", "))).collect();
     let undo = undo.join("; ");
@@ -173,7 +189,7 @@ async fn two_hundred_tenants_are_reported_one_by_one_and_nothing_is_done_twice()
 async fn tenants_that_are_behind_are_pending_until_up_brings_them() {
     let outside = Outside::fresh().await;
     let names = outside.tenants(6).await;
-    rewind(&outside, &names[..2], 4).await;
+    rewind(&outside, &names[..2], 5).await;
     rewind(&outside, &names[2..3], 0).await;
 
     let before = status(&outside).await.expect(0).json();
@@ -182,7 +198,7 @@ async fn tenants_that_are_behind_are_pending_until_up_brings_them() {
     let all = up(&outside).await.expect(0).json();
 
     assert_eq!(states(&before), ["pending", "pending", "pending", "current", "current", "current"]);
-    assert_eq!((&row(&before, "t-002")["version"], &row(&before, "t-001")["version"]), (&json!(0), &json!(4)));
+    assert_eq!((&row(&before, "t-002")["version"], &row(&before, "t-001")["version"]), (&json!(0), &json!(5)));
     assert_eq!((states(&one), &one[0]["tenant"]), (vec!["current"], &json!("t-000")));
     assert_eq!(states(&between), ["current", "pending", "pending", "current", "current", "current"]);
     assert_eq!(states(&all), ["current"; 6]);
@@ -260,7 +276,7 @@ async fn a_runner_killed_at_fifty_moments_leaves_every_tenant_whole() {
 async fn a_broken_tenant_is_reported_and_the_others_are_done() {
     let outside = Outside::fresh().await;
     let names = outside.tenants(8).await;
-    rewind(&outside, &names, 4).await;
+    rewind(&outside, &names, 5).await;
     let broken = role(&outside, "t-005").await;
     // What the step makes second is there already: what it made first must not stay.
     outside.sql(&format!("CREATE INDEX patient_last_updated ON {broken}.patient (id)")).await;
@@ -272,9 +288,9 @@ async fn a_broken_tenant_is_reported_and_the_others_are_done() {
     assert_eq!(states(&failed).iter().filter(|state| **state == "current").count(), 7);
     for report in [&failed, &told] {
         let row = row(report, "t-005");
-        assert_eq!((&row["state"], &row["version"]), (&json!("failed"), &json!(4)));
+        assert_eq!((&row["state"], &row["version"]), (&json!("failed"), &json!(5)));
         let reason = row["error"].as_str().expect("a reason");
-        assert!(reason.contains("0005") && reason.contains("already exists"), "{reason}");
+        assert!(reason.contains("0006") && reason.contains("already exists"), "{reason}");
     }
     assert_eq!(people.stderr, "vitals: 8 tenants, 7 current, 1 failed\n");
     assert_eq!(outside.sql(&format!("SELECT to_regclass('{broken}.observation_last_updated') IS NULL")).await, "t");
@@ -289,7 +305,7 @@ async fn a_broken_tenant_is_reported_and_the_others_are_done() {
 async fn a_locked_tenant_is_tried_again_later_and_the_others_are_done_meanwhile() {
     let outside = Outside::fresh().await;
     let names = outside.tenants(5).await;
-    rewind(&outside, &names, 4).await;
+    rewind(&outside, &names, 5).await;
     let locked = role(&outside, "t-000").await;
     let mut holder = session(&outside);
     holder.run(&format!("BEGIN; LOCK TABLE {locked}.observation IN ACCESS EXCLUSIVE MODE"));
@@ -308,7 +324,7 @@ async fn a_locked_tenant_is_tried_again_later_and_the_others_are_done_meanwhile(
 async fn a_lock_that_nobody_gives_up_fails_its_tenant_alone_until_the_next_run() {
     let outside = Outside::fresh().await;
     let names = outside.tenants(3).await;
-    rewind(&outside, &names, 4).await;
+    rewind(&outside, &names, 5).await;
     let locked = role(&outside, "t-001").await;
     let mut holder = session(&outside);
     holder.run(&format!("BEGIN; LOCK TABLE {locked}.observation IN ACCESS EXCLUSIVE MODE"));
@@ -335,7 +351,7 @@ async fn traffic_goes_on_beside_a_migration_that_waits_for_a_lock() {
     let names = outside.tenants(3).await;
     let server = outside.program.serve().await;
     let token = token(&outside, "t-000").await;
-    rewind(&outside, &names, 4).await;
+    rewind(&outside, &names, 5).await;
     let busy = role(&outside, "t-000").await;
     let mut holder = session(&outside);
     // Somebody's long write: reads and writes go on beside it, an index has to wait for it.
@@ -381,7 +397,7 @@ async fn two_runners_at_once_do_each_step_once() {
         assert_eq!(states(&report), ["current"; 10]);
     }
     let after: i64 = outside.sql(newest).await.parse().expect("a number");
-    assert_eq!(after - before, 40);
+    assert_eq!(after - before, 50);
     expect_whole(&outside).await;
 }
 
@@ -424,8 +440,8 @@ async fn a_server_serves_the_newest_version_and_the_one_before_and_goes_on_with_
         ask(&server, Method::GET, [current, near, far, ahead][tenant], "Patient/p1", &tokens[tenant], None).await
     };
 
-    rewind(&outside, &[near.to_owned()], 4).await;
-    rewind(&outside, &[far.to_owned()], 3).await;
+    rewind(&outside, &[near.to_owned()], 5).await;
+    rewind(&outside, &[far.to_owned()], 4).await;
     let newest = SchemaVersions::newest();
     outside
         .sql(&format!(
@@ -468,7 +484,7 @@ async fn a_server_serves_the_newest_version_and_the_one_before_and_goes_on_with_
 async fn a_ledger_that_does_not_fit_the_files_is_refused_for_its_tenant_alone() {
     let outside = Outside::fresh().await;
     let names = outside.tenants(4).await;
-    rewind(&outside, &names, 4).await;
+    rewind(&outside, &names, 5).await;
     let (changed, missing) = (role(&outside, "t-001").await, role(&outside, "t-002").await);
     outside
         .sql(&format!(

@@ -15,7 +15,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 use vitals_fhir::{catalog, resource::ResourceType};
-use vitals_server::rest::Public;
+use vitals_server::public::Public;
 use vitals_store::embedded::EmbeddedOptions;
 use vitals_tests::{
     Answer, Ask, Options, Server, Tenant,

@@ -102,15 +102,41 @@ impl Asked {
     }
 }
 
+/// The endpoints of a tenant's authorization server that are no documents.
+const AUTH: [&str; 14] = [
+    "authorize",
+    "par",
+    "token",
+    "introspect",
+    "revoke",
+    "register",
+    "userinfo",
+    "launch",
+    "manage",
+    "sign-in",
+    "sign-out",
+    "patients",
+    "consent",
+    "callback",
+];
+
 fn asks_of_somebody(path: &str) -> bool {
     if let Some(below) = path.strip_prefix("/fhir") {
         let private = !matches!(below, "/metadata" | "/.well-known/smart-configuration");
         return private && (below.is_empty() || below.starts_with('/'));
     }
     let Some((name, below)) = path.strip_prefix("/t/").and_then(|rest| rest.split_once('/')) else { return false };
-    let Some(below) = below.strip_prefix("fhir") else { return below == "auth/token" };
-    name.parse::<TenantName>().is_ok()
-        && (below.is_empty() || below.starts_with('/'))
+    if name.parse::<TenantName>().is_err() {
+        return false;
+    }
+    if let Some(asked) = below.strip_prefix("auth/") {
+        return AUTH.contains(&asked);
+    }
+    if below == "admin" || below.starts_with("admin/") {
+        return true;
+    }
+    let Some(below) = below.strip_prefix("fhir") else { return false };
+    true && (below.is_empty() || below.starts_with('/'))
         && !matches!(below, "/metadata" | "/.well-known/smart-configuration")
 }
 

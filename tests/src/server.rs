@@ -12,7 +12,7 @@ use vitals_server::{
     app::{self, Parts},
     egress::Egress,
     listen::{Listener, Stopper, stop_signal},
-    rest::Public,
+    public::Public,
     state::App,
 };
 use vitals_store::{audit::Durability, pool::PoolLimits};

@@ -15,6 +15,7 @@ pub mod keys;
 pub mod predicate;
 pub mod refusal;
 pub mod scope;
+pub mod settings;
 pub mod tenant;
 pub mod verifier;
 

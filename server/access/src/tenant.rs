@@ -157,6 +157,8 @@ pub struct Tenant {
     pub display: String,
     /// When it was made. Tokens issued before are not for it but for an earlier tenant of the name.
     pub created: chrono::DateTime<chrono::Utc>,
+    /// What it has switched on.
+    pub settings: crate::settings::Settings,
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::{
     config::{AuditDurability, Settings},
     egress::Egress,
     listen::{Listener, Stopper, stop_signal},
-    rest::Public,
+    public::Public,
     state::App,
     telemetry::Telemetry,
 };

@@ -198,6 +198,7 @@ mod tests {
             tier: "default".to_owned(),
             display: "Mercy".to_owned(),
             created: chrono::DateTime::UNIX_EPOCH,
+            settings: vitals_access::settings::Settings::default(),
         }
     }
 

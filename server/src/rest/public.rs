@@ -23,7 +23,7 @@ use super::{
     request::{Incoming, MAX_ADDRESS},
     respond,
     router::{self, Address, Fhir, FhirBase},
-    system, token, trail,
+    system, trail,
 };
 use crate::{
     failure::{Failure, Kind},
@@ -47,7 +47,6 @@ pub async fn answer(app: Arc<App>, incoming: Incoming) -> Labelled {
         Address::Jwks(name) => {
             ("/t/{tenant}/auth/jwks", document(&app, &incoming, &FhirBase::Tenant(name), Written::Json(jwks)).await)
         }
-        Address::Token(name) => ("/t/{tenant}/auth/token", token::answer(&app, &incoming, name).await),
         Address::Healthz => ("/healthz", respond::json(StatusCode::OK, r#"{"status":"ok"}"#.to_owned())),
         Address::Readyz => ("/readyz", readiness(&app)),
         Address::OpenApi => ("/openapi.json", plain(&incoming, "application/json", &app.documents.openapi)),
@@ -55,7 +54,7 @@ pub async fn answer(app: Arc<App>, incoming: Incoming) -> Labelled {
             ("/openapi.plain.json", plain(&incoming, "application/json", &app.documents.openapi_plain))
         }
         Address::Docs => ("/docs", docs(&app, &incoming)),
-        Address::Nothing => {
+        Address::Auth(..) | Address::Admin(..) | Address::Nothing => {
             return Labelled { response: nothing(&app, &incoming).await, route: None, interaction: None };
         }
     };
@@ -98,7 +97,8 @@ pub async fn malformed(app: &App, incoming: &Incoming, malformed: Malformed) -> 
     let base = trail::base_of(&incoming.path);
     let private = match router::address(&incoming.path) {
         Address::Fhir(_, asked) => !matches!(asked, Fhir::Metadata | Fhir::SmartConfiguration),
-        Address::Token(_) => true,
+        Address::Auth(_, asked) => !asked.is_document(),
+        Address::Admin(..) => true,
         _ => false,
     };
     let response =
@@ -228,7 +228,7 @@ pub(super) async fn known(app: &App, name: &TenantName) -> Result<(), Failure> {
 fn capability(app: &App, base: &FhirBase, format: Format) -> Response {
     let url = format!("{}{}", app.public_url, base.path());
     let endpoints = match base {
-        FhirBase::Tenant(name) => AuthEndpoints::of(&format!("{}/t/{name}/auth", app.public_url)),
+        FhirBase::Tenant(name) => auth_endpoints(app, name),
         FhirBase::Global => AuthEndpoints::default(),
     };
     let text = metadata::capability_statement(&url, &endpoints, &app.started, env!("CARGO_PKG_VERSION"));
@@ -237,10 +237,14 @@ fn capability(app: &App, base: &FhirBase, format: Format) -> Response {
 
 fn smart_configuration(app: &App, base: &FhirBase) -> Response {
     let FhirBase::Tenant(name) = base else { return nowhere() };
-    respond::json(
-        StatusCode::OK,
-        discovery::smart_configuration(&AuthEndpoints::of(&format!("{}/t/{name}/auth", app.public_url))),
-    )
+    respond::json(StatusCode::OK, discovery::smart_configuration(&auth_endpoints(app, name)))
+}
+
+/// What answers of a tenant's authorization server.
+fn auth_endpoints(app: &App, name: &TenantName) -> AuthEndpoints {
+    let tenant = app.directory().ok().and_then(|directory| directory.tenant(name).cloned());
+    let base = format!("{}/t/{name}/auth", app.public_url);
+    tenant.map_or_else(AuthEndpoints::default, |tenant| AuthEndpoints::of(&base, &tenant.settings))
 }
 
 fn jwks(app: &App, base: &FhirBase) -> Response {

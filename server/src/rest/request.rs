@@ -99,6 +99,11 @@ impl Incoming {
         }
     }
 
+    /// Whether it shows a credential, of whatever kind.
+    pub fn has_credentials(&self) -> bool {
+        self.headers.contains_key(header::AUTHORIZATION)
+    }
+
     /// Whether there is a body, as far as the head says.
     pub fn has_body(&self) -> bool {
         let announced = self.headers.get(header::CONTENT_LENGTH).is_some_and(|length| length.as_bytes() != b"0");

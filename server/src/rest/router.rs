@@ -16,8 +16,10 @@ pub enum Address<'p> {
     Fhir(FhirBase, Fhir<'p>),
     /// `/t/{tenant}/auth/jwks`
     Jwks(TenantName),
-    /// `/t/{tenant}/auth/token`
-    Token(TenantName),
+    /// Elsewhere below `/t/{tenant}/auth`, or its metadata.
+    Auth(TenantName, Auth),
+    /// Below `/t/{tenant}/admin`: what follows.
+    Admin(TenantName, &'p str),
     /// `/healthz`
     Healthz,
     /// `/readyz`
@@ -30,6 +32,89 @@ pub enum Address<'p> {
     Docs,
     /// Nothing; below a FHIR base the answer is still an OperationOutcome.
     Nothing,
+}
+
+/// What is asked for of a tenant's authorization server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Auth {
+    /// `.well-known/openid-configuration`, and the same as RFC 8414 has it
+    Metadata,
+    /// `authorize`
+    Authorize,
+    /// `par`
+    Par,
+    /// `token`
+    Token,
+    /// `introspect`
+    Introspect,
+    /// `revoke`
+    Revoke,
+    /// `register`
+    Register,
+    /// `userinfo`
+    Userinfo,
+    /// `launch`
+    Launch,
+    /// `manage`
+    Manage,
+    /// `sign-in`
+    SignIn,
+    /// `sign-out`
+    SignOut,
+    /// `patients`
+    Patients,
+    /// `consent`
+    Consent,
+    /// `callback`: back from an outside OpenID provider
+    Callback,
+    /// `page.css`
+    Style,
+}
+
+/// The authorization server's addresses, what each asks for, and what it is called in the trail and in metrics.
+const AUTH: [(&str, Auth, &str, &str); 16] = [
+    (
+        ".well-known/openid-configuration",
+        Auth::Metadata,
+        "document",
+        "/t/{tenant}/auth/.well-known/openid-configuration",
+    ),
+    ("authorize", Auth::Authorize, "authorize", "/t/{tenant}/auth/authorize"),
+    ("par", Auth::Par, "par", "/t/{tenant}/auth/par"),
+    ("token", Auth::Token, "token", "/t/{tenant}/auth/token"),
+    ("introspect", Auth::Introspect, "introspect", "/t/{tenant}/auth/introspect"),
+    ("revoke", Auth::Revoke, "revoke", "/t/{tenant}/auth/revoke"),
+    ("register", Auth::Register, "register", "/t/{tenant}/auth/register"),
+    ("userinfo", Auth::Userinfo, "userinfo", "/t/{tenant}/auth/userinfo"),
+    ("launch", Auth::Launch, "launch", "/t/{tenant}/auth/launch"),
+    ("manage", Auth::Manage, "manage", "/t/{tenant}/auth/manage"),
+    ("sign-in", Auth::SignIn, "sign-in", "/t/{tenant}/auth/sign-in"),
+    ("sign-out", Auth::SignOut, "sign-out", "/t/{tenant}/auth/sign-out"),
+    ("patients", Auth::Patients, "patients", "/t/{tenant}/auth/patients"),
+    ("consent", Auth::Consent, "consent", "/t/{tenant}/auth/consent"),
+    ("callback", Auth::Callback, "callback", "/t/{tenant}/auth/callback"),
+    ("page.css", Auth::Style, "document", "/t/{tenant}/auth/page.css"),
+];
+
+impl Auth {
+    fn named(path: &str) -> Option<Self> {
+        AUTH.iter().find(|(name, ..)| *name == path).map(|(_, asked, ..)| *asked)
+    }
+
+    /// What it is called in the trail.
+    pub fn action(self) -> &'static str {
+        AUTH.iter().find(|(_, asked, ..)| *asked == self).map_or("unknown", |(_, _, action, _)| action)
+    }
+
+    /// Whether it is the same for everybody.
+    pub const fn is_document(self) -> bool {
+        matches!(self, Self::Metadata | Self::Style)
+    }
+}
+
+/// The path of an endpoint of the authorization server: the `http.route` of metrics.
+pub fn auth_route(asked: Auth) -> &'static str {
+    AUTH.iter().find(|(_, known, ..)| *known == asked).map_or("", |(.., route)| route)
 }
 
 /// Which FHIR base was asked.
@@ -109,13 +194,26 @@ pub fn address(path: &str) -> Address<'_> {
             asked => Address::Fhir(FhirBase::Global, asked),
         };
     }
+    for well_known in ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"] {
+        if let Some(of) = path.strip_prefix(well_known) {
+            let name = of.strip_prefix("/t/").and_then(|rest| rest.strip_suffix("/auth"));
+            return match name.and_then(|name| name.parse().ok()) {
+                Some(name) => Address::Auth(name, Auth::Metadata),
+                None => Address::Nothing,
+            };
+        }
+    }
     let Some(rest) = path.strip_prefix("/t/") else { return Address::Nothing };
     let Some((name, rest)) = rest.split_once('/') else { return Address::Nothing };
     let Ok(name) = name.parse::<TenantName>() else { return Address::Nothing };
-    match rest {
-        "auth/jwks" => return Address::Jwks(name),
-        "auth/token" => return Address::Token(name),
-        _ => {}
+    if rest == "auth/jwks" {
+        return Address::Jwks(name);
+    }
+    if let Some(asked) = rest.strip_prefix("auth/") {
+        return Auth::named(asked).map_or(Address::Nothing, |asked| Address::Auth(name, asked));
+    }
+    if let Some(below) = below(rest, "admin") {
+        return Address::Admin(name, below);
     }
     match below(rest, "fhir") {
         Some(rest) => Address::Fhir(FhirBase::Tenant(name), fhir(rest)),
@@ -202,6 +300,14 @@ mod tests {
             ("/t/north/fhir/Patient/a/$everything", Address::Fhir(tenant("north"), Fhir::Nothing)),
             ("/t/north/fhir/Patient/", Address::Fhir(tenant("north"), Fhir::Instance(ResourceType::Patient, ""))),
             ("/t/north/fhirx", Address::Nothing),
+            ("/t/north/auth/token", Address::Auth("north".parse().expect("a name"), Auth::Token)),
+            ("/t/north/auth/token/", Address::Nothing),
+            (
+                "/.well-known/oauth-authorization-server/t/north/auth",
+                Address::Auth("north".parse().expect("a name"), Auth::Metadata),
+            ),
+            ("/.well-known/oauth-authorization-server/t/north", Address::Nothing),
+            ("/t/north/admin/clients/a", Address::Admin("north".parse().expect("a name"), "clients/a")),
             ("/t/NORTH/fhir", Address::Nothing),
             ("/t/north%2ffhir", Address::Nothing),
             ("/t//fhir", Address::Nothing),

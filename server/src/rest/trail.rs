@@ -40,7 +40,7 @@ pub async fn panicked(app: &App, request_id: &str, address: Option<IpAddr>, path
 pub fn base_of(path: &str) -> FhirBase {
     match router::address(path) {
         Address::Fhir(base, _) => base,
-        Address::Jwks(name) | Address::Token(name) => FhirBase::Tenant(name),
+        Address::Jwks(name) | Address::Auth(name, _) | Address::Admin(name, _) => FhirBase::Tenant(name),
         _ => FhirBase::Global,
     }
 }

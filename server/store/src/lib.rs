@@ -2,6 +2,7 @@
 //! the migrations and the audit store. No other crate names sqlx.
 
 pub mod audit;
+pub mod authorization;
 mod error;
 pub mod imports;
 pub mod millis;

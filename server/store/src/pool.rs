@@ -142,7 +142,7 @@ impl TenantPool {
         drop(closed);
     }
 
-    async fn lease(&self, tenant: &Arc<Tenant>) -> Result<Lease, StoreError> {
+    pub(crate) async fn lease(&self, tenant: &Arc<Tenant>) -> Result<Lease, StoreError> {
         let versions = self.inner.versions;
         if tenant.version < versions.oldest || tenant.version > versions.newest {
             return Err(StoreError::SchemaVersion {

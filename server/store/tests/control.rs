@@ -90,8 +90,8 @@ async fn rewind(database: &mut Database, tenant: &str) {
     let role = role(database, tenant).await;
     let text = format!(
         "DROP INDEX {role}.observation_last_updated, {role}.patient_last_updated;
-         DELETE FROM control.migration WHERE tenant = '{role}' AND version = 5;
-         UPDATE control.tenant SET version = 4 WHERE role = '{role}'"
+         DELETE FROM control.migration WHERE tenant = '{role}' AND version = 6;
+         UPDATE control.tenant SET version = 5 WHERE role = '{role}'"
     );
     run(&mut database.admin, text).await;
 }
@@ -294,11 +294,18 @@ async fn the_tenant_role_reaches_its_own_tables_and_no_more() {
     }
     run(&mut app, "SET ROLE NONE".to_owned()).await;
     run(&mut app, "SELECT FROM control.tenant".to_owned()).await;
-    sqlx::raw_sql("UPDATE control.tenant SET status = 'active'").execute(&mut app).await.unwrap_err();
-    sqlx::raw_sql("INSERT INTO control.change (kind, subject, at) VALUES ('tenant', '', '2026-01-01Z')")
-        .execute(&mut app)
-        .await
-        .unwrap_err();
+    for refused in [
+        "UPDATE control.tenant SET status = 'active'",
+        "UPDATE control.tenant SET settings = '{}'",
+        "UPDATE control.change SET subject = ''",
+        "DELETE FROM control.change",
+        "UPDATE control.key SET sealed_private = ''",
+        "UPDATE control.api_key SET scopes = ''",
+        "DELETE FROM control.key",
+    ] {
+        let error = sqlx::raw_sql(refused).execute(&mut app).await.unwrap_err();
+        assert!(error.to_string().contains("permission denied"), "{refused}: {error}");
+    }
 }
 
 #[tokio::test]
@@ -336,8 +343,8 @@ async fn pending_tenants_are_brought_up_and_servers_hear_of_it() {
         rewind(&mut database, tenant).await;
     }
     let rows = status(&mut database).await;
-    assert_eq!(rows.iter().filter(|row| row.state == State::Pending && row.version == 4).count(), 2);
-    assert_eq!(SchemaVersions::judge(4), Served::Yes);
+    assert_eq!(rows.iter().filter(|row| row.state == State::Pending && row.version == 5).count(), 2);
+    assert_eq!(SchemaVersions::judge(5), Served::Yes);
     assert_eq!(SchemaVersions::judge(3), Served::Behind);
     assert_eq!(SchemaVersions::judge(SchemaVersions::newest() + 1), Served::Ahead);
 
@@ -353,7 +360,7 @@ async fn pending_tenants_are_brought_up_and_servers_hear_of_it() {
     run(&mut database.admin, "UPDATE control.tenant SET version = 1 WHERE name = 't-02'".to_owned()).await;
     let rows = up(&database, 2).await;
     assert!(states(&rows).iter().all(|state| *state == State::Current));
-    assert_eq!(tenants::find(&mut database.admin, &name("t-02")).await.unwrap().unwrap().version, 5);
+    assert_eq!(tenants::find(&mut database.admin, &name("t-02")).await.unwrap().unwrap().version, 6);
 }
 
 #[tokio::test]
@@ -370,8 +377,8 @@ async fn changed_missing_and_newer_migrations_are_refused_for_their_tenant_alone
         format!(
             "UPDATE control.migration SET checksum = 'other' WHERE tenant = '{changed}' AND version = 2;
              DELETE FROM control.migration WHERE tenant = '{missing}' AND version = 2;
-             INSERT INTO control.migration SELECT scope, tenant, 6, description, checksum, state, error, 0, applied_at
-             FROM control.migration WHERE tenant = '{newer}' AND version = 5"
+             INSERT INTO control.migration SELECT scope, tenant, 7, description, checksum, state, error, 0, applied_at
+             FROM control.migration WHERE tenant = '{newer}' AND version = 6"
         ),
     )
     .await;
@@ -384,10 +391,10 @@ async fn changed_missing_and_newer_migrations_are_refused_for_their_tenant_alone
         [
             "migration 0002 was changed after it had been applied",
             "migration 0002 was never applied, but 0003 was",
-            "it is at version 6, newer than this program's 5",
+            "it is at version 7, newer than this program's 6",
         ]
     );
-    assert_eq!(rows[0].version, 4, "nothing was done to it");
+    assert_eq!(rows[0].version, 5, "nothing was done to it");
     assert_eq!(states(&status(&mut database).await), states(&rows));
 }
 
@@ -414,9 +421,9 @@ async fn a_failing_tenant_is_reported_and_the_others_are_done() {
 
     let rows = up(&database, 3).await;
     assert_eq!(rows.iter().filter(|row| row.state == State::Current).count(), 7);
-    assert_eq!((rows[5].state, rows[5].version), (State::Failed, 4));
+    assert_eq!((rows[5].state, rows[5].version), (State::Failed, 5));
     let reason = rows[5].error.as_deref().unwrap();
-    assert!(reason.contains("0005") && reason.contains("already exists"), "{reason}");
+    assert!(reason.contains("0006") && reason.contains("already exists"), "{reason}");
     assert_eq!(status(&mut database).await[5].error.as_deref(), Some(reason));
     let half: bool = sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL")
         .bind(format!("{broken}.observation_last_updated"))
@@ -491,7 +498,7 @@ async fn a_killed_runner_leaves_no_half_applied_tenant() {
         for number in 0..6 {
             let tenant = format!("t-0{number}");
             let left = tenants::find(&mut database.admin, &name(&tenant)).await.unwrap().unwrap();
-            if left.version == 5 {
+            if left.version == 6 {
                 rewind(&mut database, &tenant).await;
             }
         }
@@ -505,14 +512,14 @@ async fn a_killed_runner_leaves_no_half_applied_tenant() {
             "SELECT t.version, to_regclass(t.role || '.observation_last_updated') IS NOT NULL,
                     to_regclass(t.role || '.patient_last_updated') IS NOT NULL,
                     EXISTS (SELECT FROM control.migration m
-                            WHERE m.tenant = t.role AND m.version = 5 AND m.state = 'applied')
+                            WHERE m.tenant = t.role AND m.version = 6 AND m.state = 'applied')
              FROM control.tenant t",
         )
         .fetch_all(&mut database.admin)
         .await
         .unwrap();
         for (version, one, other, noted) in whole {
-            assert_eq!((one, other, noted), (version == 5, version == 5, version == 5));
+            assert_eq!((one, other, noted), (version == 6, version == 6, version == 6));
         }
     }
     assert!(up(&database, 2).await.iter().all(|row| row.state == State::Current));

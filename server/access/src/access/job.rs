@@ -100,6 +100,7 @@ mod tests {
             tier: "default".to_owned(),
             display: "Mercy".to_owned(),
             created: chrono::DateTime::UNIX_EPOCH,
+            settings: crate::settings::Settings::default(),
         });
         let job = StoredJob {
             id: Uuid::nil(),

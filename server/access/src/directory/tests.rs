@@ -14,6 +14,7 @@ fn tenant(name: &str, number: i32) -> Tenant {
         tier: "default".to_owned(),
         display: name.to_owned(),
         created: chrono::DateTime::UNIX_EPOCH,
+        settings: crate::settings::Settings::default(),
     }
 }
 

@@ -301,6 +301,7 @@ fn a_fhir_user_is_read_strictly() {
         tier: "default".to_owned(),
         display: "Mercy".to_owned(),
         created: chrono::DateTime::UNIX_EPOCH,
+        settings: crate::settings::Settings::default(),
     };
     let directory = crate::directory::Directory::build("https://v.example", vec![tenant.clone()], vec![], vec![], []);
     let p1 = || User::Patient("p1".to_owned());

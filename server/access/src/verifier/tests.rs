@@ -70,6 +70,7 @@ fn tenant(name: &str, number: i32, status: TenantStatus) -> Tenant {
         tier: "basic".to_owned(),
         display: name.to_owned(),
         created: chrono::DateTime::UNIX_EPOCH,
+        settings: crate::settings::Settings::default(),
     }
 }
 

@@ -140,7 +140,7 @@ async fn register(
     let inserted = sqlx::query(
         "INSERT INTO control.tenant (role, name, display, isolation, tier, login, version, status, created)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-         RETURNING role, number, name, login, status, version, tier, display, created",
+         RETURNING role, number, name, login, status, version, tier, display, created, settings",
     )
     .bind(role.as_str())
     .bind(new.name.as_str())

@@ -109,13 +109,15 @@ pub async fn load(conn: &mut PgConnection, public_url: &str, now: DateTime<Utc>)
 }
 
 async fn read_tenants(conn: &mut PgConnection) -> Result<Vec<Tenant>, ControlError> {
-    sqlx::query("SELECT role, number, name, login, status, version, tier, display, created FROM control.tenant")
-        .fetch_all(conn)
-        .await
-        .map_err(ControlError::database("read the tenants"))?
-        .iter()
-        .map(tenants::tenant)
-        .collect()
+    sqlx::query(
+        "SELECT role, number, name, login, status, version, tier, display, created, settings FROM control.tenant",
+    )
+    .fetch_all(conn)
+    .await
+    .map_err(ControlError::database("read the tenants"))?
+    .iter()
+    .map(tenants::tenant)
+    .collect()
 }
 
 async fn read_issuers(
@@ -167,7 +169,7 @@ async fn read_own_keys(
 
 async fn read_revoked(conn: &mut PgConnection, now: DateTime<Utc>) -> Result<Vec<(TenantRole, String)>, ControlError> {
     let rows: Vec<(String, String)> =
-        sqlx::query_as("SELECT tenant, jti FROM control.revoked_token WHERE expires > $1")
+        sqlx::query_as("SELECT tenant, subject FROM control.revocation WHERE kind = 'token' AND expires > $1")
             .bind(now)
             .fetch_all(conn)
             .await

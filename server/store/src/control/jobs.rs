@@ -47,7 +47,7 @@ pub async fn open(conn: &mut PgConnection, job: &NewJob<'_>, now: DateTime<Utc>)
 pub async fn resume(conn: &mut PgConnection, id: Uuid) -> Result<Option<JobTicket>, ControlError> {
     let row = sqlx::query(
         "SELECT j.kind, j.subject, j.scopes, j.created AS job_created,
-                t.role, t.number, t.name, t.login, t.status, t.version, t.tier, t.display, t.created
+                t.role, t.number, t.name, t.login, t.status, t.version, t.tier, t.display, t.created, t.settings
          FROM control.job AS j JOIN control.tenant AS t ON t.role = j.tenant
          WHERE j.id = $1 AND j.finished IS NULL",
     )

@@ -67,7 +67,8 @@ pub async fn find(admin: &mut PgConnection, name: &TenantName) -> Result<Option<
     let failed = || ControlError::database("find a tenant");
     let mut tx = begin(admin).await.map_err(failed())?;
     let found = sqlx::query(
-        "SELECT role, number, name, login, status, version, tier, display, created FROM control.tenant WHERE name = $1",
+        "SELECT role, number, name, login, status, version, tier, display, created, settings
+         FROM control.tenant WHERE name = $1",
     )
     .bind(name.as_str())
     .fetch_optional(&mut *tx)
@@ -151,5 +152,6 @@ pub(super) fn tenant(row: &PgRow) -> Result<Tenant, ControlError> {
         tier: text("tier")?.to_owned(),
         display: text("display")?.to_owned(),
         created: row.try_get("created").map_err(|_| broken("created"))?,
+        settings: serde_json::from_str(text("settings")?).map_err(|_| broken("settings"))?,
     })
 }

@@ -116,14 +116,20 @@ pub(crate) async fn drop_roles(conn: &mut PgConnection, roles: &[TenantRole]) ->
     send(conn, format!("DROP ROLE IF EXISTS {}", names.join(", "))).await
 }
 
-/// What a serving login may do in the control schema, and nothing else anywhere.
+/// What a serving login may do in the control schema, and nothing else anywhere: what a tenant's administrator may change
+/// over HTTP. Tenants themselves, and what they have switched on, are the operator's.
 pub(crate) async fn grant_control(conn: &mut PgConnection, login: &str) -> Result<(), sqlx::Error> {
     let login = identifier(login);
     let text = format!(
         "GRANT USAGE ON SCHEMA control TO {login}; \
          GRANT SELECT ON ALL TABLES IN SCHEMA control TO {login}; \
          GRANT INSERT, UPDATE, DELETE ON control.server, control.job TO {login}; \
-         GRANT INSERT, DELETE ON control.unsettled TO {login}"
+         GRANT INSERT, DELETE ON control.unsettled, control.origin, control.certificate TO {login}; \
+         GRANT INSERT ON control.change TO {login}; \
+         GRANT INSERT, UPDATE, DELETE ON control.revocation TO {login}; \
+         GRANT INSERT, UPDATE (last_used, revoked) ON control.api_key TO {login}; \
+         GRANT INSERT, UPDATE (retired) ON control.key TO {login}; \
+         GRANT INSERT, DELETE ON control.issuer, control.issuer_tenant TO {login}"
     );
     send(conn, text).await
 }

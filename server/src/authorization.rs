@@ -1,0 +1,36 @@
+//! The rules of the authorization servers: who may become a client, what may be granted, how it ends. No HTTP, no SQL;
+//! used by the endpoints (`crate::oauth`), by administration (`crate::admin`) and by commands (`crate::cli`).
+
+use std::sync::Arc;
+
+use vitals_access::{clock::Clock, tenant::Tenant};
+use vitals_store::{control::poll::DirectoryFeed, pool::TenantPool, seal::MasterKey, urls::Urls};
+
+/// What the rules work on.
+#[derive(Clone)]
+pub struct Desk {
+    /// Opens tenants.
+    pub pool: TenantPool,
+    /// Who there is.
+    pub feed: DirectoryFeed,
+    /// The databases.
+    pub urls: Urls,
+    /// The URL clients use, without a slash at the end.
+    pub public_url: String,
+    /// What secrets at rest are sealed under.
+    pub master_key: MasterKey,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Desk {
+    /// The issuer of a tenant's own tokens.
+    pub fn issuer(&self, tenant: &Tenant) -> String {
+        format!("{}/t/{}/auth", self.public_url, tenant.name)
+    }
+
+    /// The FHIR base of a tenant: the audience of its tokens.
+    pub fn audience(&self, tenant: &Tenant) -> String {
+        format!("{}/t/{}/fhir", self.public_url, tenant.name)
+    }
+}

@@ -1,0 +1,51 @@
+//! The tables of a tenant's own authorization server: clients, accounts, sessions, and what was approved.
+//!
+//! They stand in the tenant's schema and are reached as the tenant's role, so that one tenant's server cannot so much as
+//! name another's clients. This view hands out no rows of clinical data: those need an `Access`, which only a verified
+//! token makes.
+
+use std::sync::Arc;
+
+use sqlx::postgres::PgRow;
+use vitals_access::tenant::Tenant;
+
+use crate::{
+    StoreError,
+    error::Commits,
+    pool::{Lease, TenantPool},
+    sql::{Plain, Sql},
+    tenant::WORK,
+};
+
+/// A tenant's authorization server, opened for one transaction. Dropped without [`AuthorizationTx::commit`], nothing was
+/// written.
+pub struct AuthorizationTx {
+    lease: Lease,
+}
+
+impl TenantPool {
+    /// Opens the tables of a tenant's authorization server.
+    pub async fn authorization(&self, tenant: &Arc<Tenant>) -> Result<AuthorizationTx, StoreError> {
+        let mut lease = self.lease(tenant).await?;
+        lease.begin(|role| Plain::Begin(role)).await?;
+        Ok(AuthorizationTx { lease })
+    }
+}
+
+impl AuthorizationTx {
+    /// Commits; the connection goes back to the pool.
+    pub async fn commit(mut self) -> Result<(), StoreError> {
+        self.lease.commit().await
+    }
+
+    /// Gives the transaction up; the connection goes back to the pool.
+    pub async fn rollback(mut self) -> Result<(), StoreError> {
+        self.lease.rollback().await
+    }
+
+    /// Runs a statement; each row it returns carries the tenant's number.
+    #[expect(dead_code, reason = "the tables follow")]
+    async fn rows(&mut self, sql: Sql) -> Result<Vec<PgRow>, StoreError> {
+        self.lease.rows(sql, Commits::No, WORK).await
+    }
+}
