@@ -25,7 +25,7 @@ use vitals_store::{
 
 use crate::{
     audit::AuditWriter,
-    authorization::Desk,
+    authorization::{Desk, Signers},
     egress::{Egress, JwksKeeper},
     listen::Listener,
     openapi,
@@ -103,6 +103,7 @@ pub async fn start(parts: Parts) -> Result<Arc<App>, AppError> {
         public_url: public_url.clone(),
         master_key: master_key.clone(),
         clock: Arc::clone(&clock),
+        signers: Signers::default(),
     };
     let app = Arc::new(App {
         desk,

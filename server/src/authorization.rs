@@ -2,8 +2,13 @@
 //! used by the endpoints (`crate::oauth`), by administration (`crate::admin`) and by commands (`crate::cli`).
 
 pub mod approve;
+pub mod clients;
 pub mod context;
+pub mod ending;
+pub mod keys;
 pub mod secrets;
+mod signers;
+pub mod tokens;
 
 use std::sync::Arc;
 
@@ -13,6 +18,8 @@ use vitals_store::{control::poll::DirectoryFeed, pool::TenantPool, seal::MasterK
 pub use self::{
     approve::{ApproveError, ApprovedRequest, approve},
     context::{LaunchContext, Patients},
+    ending::DeskError,
+    signers::Signers,
 };
 
 /// What the rules work on.
@@ -30,6 +37,8 @@ pub struct Desk {
     pub master_key: MasterKey,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Opened signing keys.
+    pub signers: Signers,
 }
 
 impl Desk {
