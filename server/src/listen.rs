@@ -127,6 +127,10 @@ pub enum Malformed {
     Host,
     /// Two readers could read its end differently.
     Framing,
+    /// What a trusted proxy says of the client's certificate cannot be believed.
+    Certificate,
+    /// A header asks for another method.
+    Override,
 }
 
 impl Listener {
