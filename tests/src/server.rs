@@ -92,9 +92,9 @@ impl Server {
             Some(_) => format!("https://localhost:{}", public.local().port()),
             None => format!("http://{}", public.local()),
         };
-        let url = options.public_url.unwrap_or(own);
+        let url = options.public_url.unwrap_or_else(|| own.clone());
         let blocks = |texts: &[&str]| texts.iter().map(|block| block.parse().expect("a CIDR block")).collect();
-        ledger::served(&url, &format!("http://{}", operator.local()), &cluster.urls.audit_read);
+        ledger::served(&own, &format!("http://{}", operator.local()), &cluster.urls.audit_read);
         let app = app::start(Parts {
             urls: cluster.urls.clone(),
             master_key: cluster.master_key.clone(),
