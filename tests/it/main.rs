@@ -34,6 +34,7 @@ mod search_plans;
 mod search_random;
 mod silence;
 mod starting;
+mod starting_secure;
 mod trail;
 mod trail_lost;
 mod validation;
