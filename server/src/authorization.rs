@@ -12,7 +12,7 @@ pub mod tokens;
 
 use std::sync::Arc;
 
-use vitals_access::{clock::Clock, tenant::Tenant};
+use vitals_access::{clock::Clock, dpop::DpopNonces, tenant::Tenant};
 use vitals_store::{control::poll::DirectoryFeed, pool::TenantPool, seal::MasterKey, urls::Urls};
 
 pub use self::{
@@ -39,6 +39,8 @@ pub struct Desk {
     pub clock: Arc<dyn Clock>,
     /// Opened signing keys.
     pub signers: Signers,
+    /// Nonces of DPoP proofs.
+    pub nonces: DpopNonces,
 }
 
 impl Desk {

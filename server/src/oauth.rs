@@ -11,6 +11,8 @@ use vitals_access::{
     tenant::{Tenant, TenantName, TenantStatus},
 };
 
+mod binding;
+mod client_auth;
 mod form;
 mod metadata;
 mod request;

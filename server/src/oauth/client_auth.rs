@@ -74,7 +74,8 @@ impl Shown {
                 Ok(Self::Assertion { id: of, jwt: jwt.to_owned() })
             }
             (None, None, None) => {
-                let id = id.ok_or_else(|| OauthError::invalid_client("The request does not say which client it is of."))?;
+                let id =
+                    id.ok_or_else(|| OauthError::invalid_client("The request does not say which client it is of."))?;
                 Ok(Self::Id(id.to_owned()))
             }
             _ => Err(several()),
@@ -118,7 +119,11 @@ pub(super) async fn client(asked: &mut Asked<'_>, form: &Form) -> Result<Client,
 /// The same where public clients have no business.
 pub(super) async fn confidential(asked: &mut Asked<'_>, form: &Form) -> Result<Client, OauthError> {
     let client = client(asked, form).await.map_err(challenged)?;
-    if client.authentication.is_confidential() { Ok(client) } else { Err(challenged(OauthError::invalid_client(REFUSED))) }
+    if client.authentication.is_confidential() {
+        Ok(client)
+    } else {
+        Err(challenged(OauthError::invalid_client(REFUSED)))
+    }
 }
 
 /// Without a client that has proven itself these endpoints answer 401 (RFC 7662, section 2.3).
@@ -174,7 +179,8 @@ async fn asserted(asked: &Asked<'_>, jwt: &str, client: &Client) -> Result<bool,
     // section 2, and RFC 7662 in practice.
     let audiences = [endpoint("token"), issuer.clone()];
     let now = app.clock.now();
-    let expected = AssertionExpected { client_id: &client.id, audiences: &audiences, jwks_url: client.jwks_url.as_deref(), now };
+    let expected =
+        AssertionExpected { client_id: &client.id, audiences: &audiences, jwks_url: client.jwks_url.as_deref(), now };
     let mut judged = assertion::check(jwt, &keys(app, tenant, client, Wanted::Any).await?, &expected);
     if matches!(judged, Err(AssertionError::UnknownKey)) && client.jwks_url.is_some() {
         judged = assertion::check(jwt, &keys(app, tenant, client, Wanted::Another).await?, &expected);
@@ -224,7 +230,8 @@ fn basic(headers: &HeaderMap) -> Result<Option<(String, String)>, OauthError> {
         Some((decoded(id)?, decoded(secret)?))
     };
     let read = read(value).filter(|(id, secret)| !id.is_empty() && !secret.is_empty());
-    read.map(Some).ok_or_else(|| OauthError::unauthenticated("The Authorization header holds no client's id and secret."))
+    read.map(Some)
+        .ok_or_else(|| OauthError::unauthenticated("The Authorization header holds no client's id and secret."))
 }
 
 fn decoded(text: &str) -> Option<String> {
@@ -263,9 +270,13 @@ mod tests {
         let basic = headers(&format!("Basic {}", STANDARD.encode("app:secret")));
         assert!(matches!(Shown::read(&basic, &form("")), Ok(Shown::Secret { basic: true, .. })));
         let none = HeaderMap::new();
-        assert!(matches!(Shown::read(&none, &form("client_id=a&client_secret=b")), Ok(Shown::Secret { basic: false, .. })));
+        assert!(matches!(
+            Shown::read(&none, &form("client_id=a&client_secret=b")),
+            Ok(Shown::Secret { basic: false, .. })
+        ));
         assert!(matches!(Shown::read(&none, &form("client_id=a")), Ok(Shown::Id(_))));
-        let reason = |headers: &HeaderMap, text: &str| Shown::read(headers, &form(text)).err().map(|error| error.reason());
+        let reason =
+            |headers: &HeaderMap, text: &str| Shown::read(headers, &form(text)).err().map(|error| error.reason());
         assert_eq!(reason(&basic, "client_secret=b&client_id=app"), Some("invalid_request"));
         assert_eq!(reason(&basic, "client_id=other"), Some("invalid_request"));
         assert_eq!(reason(&basic, "client_assertion=x"), Some("invalid_request"));
