@@ -14,10 +14,16 @@ use vitals_access::{
 mod binding;
 mod client_auth;
 mod form;
+mod introspect;
+mod launch;
 mod metadata;
+mod par;
+mod register;
 mod request;
 mod respond;
+mod revoke;
 mod token;
+mod userinfo;
 
 pub use self::respond::OauthError;
 use crate::{
@@ -74,6 +80,12 @@ async fn endpoint(asked: Auth, of: Asked<'_>) -> Result<Response, OauthError> {
     match asked {
         Auth::Metadata => metadata::answer(of),
         Auth::Token => token::answer(of).await,
+        Auth::Par => par::answer(of).await,
+        Auth::Introspect => introspect::answer(of).await,
+        Auth::Revoke => revoke::answer(of).await,
+        Auth::Register => register::answer(of).await,
+        Auth::Userinfo => userinfo::answer(of).await,
+        Auth::Launch => launch::answer(of).await,
         _ => Err(OauthError::no_such_address()),
     }
 }
