@@ -23,6 +23,7 @@ mod fhir_wire;
 mod isolation;
 mod layers;
 mod migrations;
+mod oauth_token;
 mod operator;
 mod poisoning;
 mod scope_limits;
