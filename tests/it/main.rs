@@ -2,6 +2,7 @@
 
 mod attacks_covered;
 mod attacks_keys;
+mod attacks_oauth;
 mod attacks_parser;
 mod attacks_patient;
 mod attacks_tenant;

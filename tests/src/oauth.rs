@@ -11,8 +11,9 @@ use vitals_fhir::search::form_text;
 use vitals_server::authorization::{
     ApprovedRequest, Desk, LaunchContext, approve,
     clients::{self, NewClient, Registered},
+    secrets,
 };
-use vitals_store::authorization::{Account, Authentication};
+use vitals_store::authorization::{Account, Authentication, RegistrationToken};
 
 use crate::{
     Answer, Tenant, cluster,
@@ -119,6 +120,27 @@ impl Tenant {
         });
         assert!(inserted.await.expect("the tables"), "an account of that name is there");
         id
+    }
+
+    /// Gives out an initial access token for registration, for these scopes at most.
+    pub async fn registration_token(&self, allowed: &str) -> String {
+        let secret = secrets::random();
+        let now = self.server.clock.now();
+        let token = RegistrationToken {
+            hash: secrets::hash(&secret),
+            id: Uuid::new_v4().to_string(),
+            scopes: scopes(allowed),
+            created: now,
+            expires: now + chrono::TimeDelta::hours(1),
+            revoked: None,
+        };
+        let inserted = self.at_desk(|desk, tenant| async move {
+            let mut tx = desk.pool.authorization(&tenant).await?;
+            tx.insert_registration_token(&token).await?;
+            tx.commit().await
+        });
+        inserted.await.expect("the tables");
+        secret
     }
 
     /// Approves what a request asks for; the answer is the code.
