@@ -28,11 +28,14 @@ use poem::{
 use tracing::Instrument as _;
 use vitals_fhir::outcome::IssueCode;
 
-use self::negotiate::Format;
+pub(crate) use self::negotiate::Format;
 pub(crate) use self::request::Incoming;
 pub use self::router::route;
 pub(crate) use self::trail::panicked;
-pub(crate) use self::{public::answer, router::FhirBase};
+pub(crate) use self::{
+    public::{answer, caller},
+    router::FhirBase,
+};
 use crate::{
     failure::{Failure, Kind},
     listen::Malformed,

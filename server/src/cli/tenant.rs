@@ -18,7 +18,9 @@ use super::{
     CommandError, Connection, Exit, Needs, Opened,
     args::{Isolation, TenantCommand, TenantCreateArgs, TenantDeleteArgs},
     issuer, print,
+    lockdown,
     recorded::Recorder,
+    tenant_settings,
 };
 use crate::config::Settings;
 
@@ -43,6 +45,8 @@ pub async fn run(settings: &Settings, command: TenantCommand, json: bool) -> Res
         TenantCommand::Suspend(args) => change(&opened, &args.id, Change::Suspend, json).await,
         TenantCommand::Resume(args) => change(&opened, &args.id, Change::Resume, json).await,
         TenantCommand::Delete(args) => delete(&opened, &args, json).await,
+        TenantCommand::Set(args) => tenant_settings::set(&opened, &args, json).await,
+        TenantCommand::Lockdown(args) => lockdown::run(&opened, &args, json).await,
     };
     let closed = opened.close().await;
     done.and(closed).map(|()| Exit::Success)

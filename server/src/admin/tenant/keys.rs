@@ -1,0 +1,31 @@
+//! `/admin/keys`: the keys the tenant signs its tokens with; POST rotates them.
+
+use poem::{Response, http::StatusCode};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{Call, Problem, json, route::What};
+use crate::authorization::keys::{self, Overlap};
+
+/// How to rotate; an empty object is the usual way.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wire {
+    /// Refuse the tokens of the old keys at once.
+    #[serde(default)]
+    now: bool,
+}
+
+/// Answers.
+pub(super) async fn answer(call: &mut Call<'_>, what: What) -> Result<Response, Problem> {
+    let status = if what == What::Create {
+        let wire: Wire = call.body().await?;
+        let overlap = if wire.now { Overlap::None } else { Overlap::OfTokens };
+        let rotated = keys::rotate(&call.app.desk, call.tenant, overlap).await?;
+        call.app.desk.spread(rotated.seq).await;
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
+    json(status, &json!({ "keys": keys::list(&call.app.desk, call.tenant).await? }))
+}

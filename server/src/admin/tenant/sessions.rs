@@ -1,0 +1,21 @@
+//! `/admin/sessions`: who is signed in, and what people approved for apps. Either ends by its id.
+
+use poem::{Response, http::StatusCode};
+
+use super::{Call, Problem, gone, json, route::What};
+use crate::authorization::sessions;
+
+/// Answers.
+pub(super) async fn answer(call: &mut Call<'_>, what: What, id: &str) -> Result<Response, Problem> {
+    let desk = &call.app.desk;
+    if what == What::Revoke {
+        return match sessions::end_either(desk, call.tenant, id).await? {
+            Some(seq) => {
+                desk.spread(seq).await;
+                Ok(gone())
+            }
+            None => Err(Problem::no_such("session or approval")),
+        };
+    }
+    json(StatusCode::OK, &sessions::list(desk, call.tenant).await?)
+}

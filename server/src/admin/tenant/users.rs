@@ -1,0 +1,82 @@
+//! `/admin/users`: people who sign in.
+
+use poem::{Response, http::StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Call, Problem, created, gone, json, route::What};
+use crate::authorization::accounts::{self, NewAccount, Password};
+
+/// Somebody to be added.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wire {
+    username: String,
+    name: Option<String>,
+    password: Option<String>,
+    issuer: Option<String>,
+    subject: Option<String>,
+    #[serde(rename = "fhirUser")]
+    fhir_user: Option<String>,
+    #[serde(default)]
+    patients: Vec<String>,
+    scope: Option<String>,
+}
+
+/// Answers.
+pub(super) async fn answer(call: &mut Call<'_>, what: What, id: &str) -> Result<Response, Problem> {
+    let desk = &call.app.desk;
+    match what {
+        What::List => {
+            let accounts = accounts::list(desk, call.tenant).await?;
+            json(StatusCode::OK, &json!({ "users": accounts.iter().map(accounts::shown).collect::<Vec<_>>() }))
+        }
+        What::Show => match accounts::find(desk, call.tenant, id).await? {
+            Some(account) => json(StatusCode::OK, &accounts::shown(&account)),
+            None => Err(Problem::no_such("user")),
+        },
+        What::Create => create(call).await,
+        What::Revoke => match accounts::revoke(desk, call.tenant, id).await? {
+            Some(seq) => {
+                desk.spread(seq).await;
+                Ok(gone())
+            }
+            None => Err(Problem::no_such("user")),
+        },
+        What::Renew => match accounts::renew_password(desk, call.tenant, id).await? {
+            Some(password) => json(StatusCode::OK, &json!({ "id": id, "password": password })),
+            None => Err(Problem::no_such("user with a password")),
+        },
+    }
+}
+
+async fn create(call: &mut Call<'_>) -> Result<Response, Problem> {
+    let wire: Wire = call.body().await?;
+    let password = match (wire.password, wire.issuer, wire.subject) {
+        (Some(password), None, None) => Password::Given(password),
+        (None, Some(issuer), Some(subject)) => Password::Elsewhere { issuer, subject },
+        (None, None, None) => Password::Made,
+        _ => {
+            return Err(Problem::unprocessable(
+                "Give a password, or issuer and subject of an OpenID provider, or none of them: then a password is made.",
+            ));
+        }
+    };
+    let new = NewAccount {
+        username: wire.username,
+        name: wire.name,
+        password,
+        fhir_user: wire.fhir_user,
+        patients: wire.patients,
+        scopes: wire
+            .scope
+            .map(|scope| scope.split(' ').filter(|scope| !scope.is_empty()).map(str::to_owned).collect()),
+    };
+    let made = accounts::create(&call.app.desk, call.tenant, new).await?;
+    call.record.resource_id = Some(made.account.id.clone());
+    let mut shown = accounts::shown(&made.account);
+    if let Some(password) = made.password {
+        shown["password"] = Value::from(password);
+    }
+    created(call, "users", &made.account.id, &shown)
+}

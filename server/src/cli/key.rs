@@ -1,0 +1,60 @@
+//! `vitals key …`: the keys a tenant signs its tokens with.
+
+use super::{
+    CommandError, Exit, Needs, Opened,
+    args::{KeyCommand, KeyRotateArgs, OfTenantArgs},
+    desk::AtDesk,
+    print,
+    tenant::wait_for_servers,
+};
+use crate::{
+    authorization::keys::{self, Overlap},
+    config::Settings,
+};
+
+/// Runs the command.
+pub async fn run(settings: &Settings, command: KeyCommand, json: bool) -> Result<Exit, CommandError> {
+    settings.check_serving().map_err(|error| CommandError::usage(error.to_string()))?;
+    let opened = Opened::of(settings, Needs::Serving).await?;
+    let done = match command {
+        KeyCommand::Rotate(args) => rotate(&opened, &args, json).await,
+        KeyCommand::List(args) => list(&opened, &args, json).await,
+    };
+    let closed = opened.close().await;
+    done.and(closed).map(|()| Exit::Success)
+}
+
+async fn rotate(opened: &Opened<'_>, args: &KeyRotateArgs, json: bool) -> Result<(), CommandError> {
+    const ACTION: &str = "key.rotate";
+    let AtDesk { desk, tenant, mut recorder } = AtDesk::open(opened, ACTION, &args.tenant).await?;
+    let record = recorder.of_tenant(ACTION, &tenant);
+    recorder.begin(&record).await?;
+    let overlap = if args.now { Overlap::None } else { Overlap::OfTokens };
+    let rotated = keys::rotate(&desk, &tenant, overlap).await.map_err(CommandError::from);
+    let rotated = recorder.end(record, rotated).await?;
+    wait_for_servers(opened, rotated.seq).await?;
+    show(&keys::list(&desk, &tenant).await?, json)
+}
+
+async fn list(opened: &Opened<'_>, args: &OfTenantArgs, json: bool) -> Result<(), CommandError> {
+    let at = AtDesk::open(opened, "key.read", &args.tenant).await?;
+    show(&keys::list(&at.desk, &at.tenant).await?, json)
+}
+
+fn show(rows: &[keys::KeyRow], json: bool) -> Result<(), CommandError> {
+    if json {
+        return print::json(&rows);
+    }
+    let cells: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| {
+            vec![
+                row.kid.clone(),
+                row.algorithm.clone(),
+                row.created.clone(),
+                row.retired.clone().unwrap_or_else(|| "-".to_owned()),
+            ]
+        })
+        .collect();
+    print::table(&["kid", "algorithm", "created", "retired"], &cells)
+}
