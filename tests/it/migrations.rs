@@ -189,7 +189,7 @@ async fn two_hundred_tenants_are_reported_one_by_one_and_nothing_is_done_twice()
 async fn tenants_that_are_behind_are_pending_until_up_brings_them() {
     let outside = Outside::fresh().await;
     let names = outside.tenants(6).await;
-    rewind(&outside, &names[..2], 4).await;
+    rewind(&outside, &names[..2], 5).await;
     rewind(&outside, &names[2..3], 0).await;
 
     let before = status(&outside).await.expect(0).json();
@@ -276,7 +276,7 @@ async fn a_runner_killed_at_fifty_moments_leaves_every_tenant_whole() {
 async fn a_broken_tenant_is_reported_and_the_others_are_done() {
     let outside = Outside::fresh().await;
     let names = outside.tenants(8).await;
-    rewind(&outside, &names, 4).await;
+    rewind(&outside, &names, 5).await;
     let broken = role(&outside, "t-005").await;
     // What the step makes second is there already: what it made first must not stay.
     outside.sql(&format!("CREATE INDEX patient_last_updated ON {broken}.patient (id)")).await;
@@ -305,7 +305,7 @@ async fn a_broken_tenant_is_reported_and_the_others_are_done() {
 async fn a_locked_tenant_is_tried_again_later_and_the_others_are_done_meanwhile() {
     let outside = Outside::fresh().await;
     let names = outside.tenants(5).await;
-    rewind(&outside, &names, 4).await;
+    rewind(&outside, &names, 5).await;
     let locked = role(&outside, "t-000").await;
     let mut holder = session(&outside);
     holder.run(&format!("BEGIN; LOCK TABLE {locked}.observation IN ACCESS EXCLUSIVE MODE"));
@@ -324,7 +324,7 @@ async fn a_locked_tenant_is_tried_again_later_and_the_others_are_done_meanwhile(
 async fn a_lock_that_nobody_gives_up_fails_its_tenant_alone_until_the_next_run() {
     let outside = Outside::fresh().await;
     let names = outside.tenants(3).await;
-    rewind(&outside, &names, 4).await;
+    rewind(&outside, &names, 5).await;
     let locked = role(&outside, "t-001").await;
     let mut holder = session(&outside);
     holder.run(&format!("BEGIN; LOCK TABLE {locked}.observation IN ACCESS EXCLUSIVE MODE"));
@@ -351,7 +351,7 @@ async fn traffic_goes_on_beside_a_migration_that_waits_for_a_lock() {
     let names = outside.tenants(3).await;
     let server = outside.program.serve().await;
     let token = token(&outside, "t-000").await;
-    rewind(&outside, &names, 4).await;
+    rewind(&outside, &names, 5).await;
     let busy = role(&outside, "t-000").await;
     let mut holder = session(&outside);
     // Somebody's long write: reads and writes go on beside it, an index has to wait for it.
@@ -397,7 +397,7 @@ async fn two_runners_at_once_do_each_step_once() {
         assert_eq!(states(&report), ["current"; 10]);
     }
     let after: i64 = outside.sql(newest).await.parse().expect("a number");
-    assert_eq!(after - before, 40);
+    assert_eq!(after - before, 50);
     expect_whole(&outside).await;
 }
 
@@ -440,8 +440,8 @@ async fn a_server_serves_the_newest_version_and_the_one_before_and_goes_on_with_
         ask(&server, Method::GET, [current, near, far, ahead][tenant], "Patient/p1", &tokens[tenant], None).await
     };
 
-    rewind(&outside, &[near.to_owned()], 4).await;
-    rewind(&outside, &[far.to_owned()], 3).await;
+    rewind(&outside, &[near.to_owned()], 5).await;
+    rewind(&outside, &[far.to_owned()], 4).await;
     let newest = SchemaVersions::newest();
     outside
         .sql(&format!(
@@ -484,7 +484,7 @@ async fn a_server_serves_the_newest_version_and_the_one_before_and_goes_on_with_
 async fn a_ledger_that_does_not_fit_the_files_is_refused_for_its_tenant_alone() {
     let outside = Outside::fresh().await;
     let names = outside.tenants(4).await;
-    rewind(&outside, &names, 4).await;
+    rewind(&outside, &names, 5).await;
     let (changed, missing) = (role(&outside, "t-001").await, role(&outside, "t-002").await);
     outside
         .sql(&format!(
