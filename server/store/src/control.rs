@@ -12,6 +12,7 @@ pub mod issuers;
 pub mod jobs;
 pub mod keys;
 pub mod poll;
+pub mod revocations;
 pub mod roles;
 pub mod servers;
 pub mod tenants;
