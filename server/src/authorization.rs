@@ -1,10 +1,27 @@
 //! The rules of the authorization servers: who may become a client, what may be granted, how it ends. No HTTP, no SQL;
 //! used by the endpoints (`crate::oauth`), by administration (`crate::admin`) and by commands (`crate::cli`).
 
+pub mod accounts;
+pub mod approvals;
+mod attempts;
+pub mod passwords;
+pub mod revoke;
+pub mod secrets;
+pub mod sessions;
+
 use std::sync::Arc;
 
 use vitals_access::{clock::Clock, tenant::Tenant};
 use vitals_store::{control::poll::DirectoryFeed, pool::TenantPool, seal::MasterKey, urls::Urls};
+
+/// What is remembered of people who sign in, while the server runs.
+#[derive(Debug, Default)]
+pub struct People {
+    /// Compares passwords, a few at a time.
+    pub passwords: passwords::Passwords,
+    /// Addresses that failed.
+    attempts: attempts::Attempts,
+}
 
 /// What the rules work on.
 #[derive(Clone)]
@@ -21,6 +38,8 @@ pub struct Desk {
     pub master_key: MasterKey,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Who signs in.
+    pub people: Arc<People>,
 }
 
 impl Desk {

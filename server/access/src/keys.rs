@@ -13,7 +13,10 @@ mod signing;
 
 pub(crate) use jwk::MAX_KID;
 pub(crate) use signing::is_low_s;
-pub use signing::{KeyRefused, SigningKey};
+pub use signing::{KeyRefused, SigningAlgorithm, SigningKey};
+
+/// The `typ` of an access token (RFC 9068).
+pub const ACCESS_TOKEN: &str = "at+jwt";
 
 /// Keys taken from one set. The widest sets of the field hold a dozen; more than this is an attack on our memory.
 const MAX_KEYS: usize = 100;

@@ -9,7 +9,7 @@ use super::*;
 use crate::{
     directory::MAX_LIFETIME,
     forge::{Forge, NOW, StoppedClock},
-    keys::{KeySet, SigningKey},
+    keys::{ACCESS_TOKEN, KeySet, SigningAlgorithm, SigningKey},
     predicate::Visible,
 };
 
@@ -46,7 +46,7 @@ static KEYS: LazyLock<Keys> = LazyLock::new(|| Keys {
     rsa384: Forge::rsa(),
     ed: Forge::ed(),
     other: Forge::p256(),
-    own: SigningKey::generate_es256(),
+    own: SigningKey::generate(SigningAlgorithm::Es256),
 });
 
 /// What a directory is built from, to be changed before it is.
@@ -184,7 +184,7 @@ fn every_accepted_algorithm_is_accepted() {
         assert_eq!(word(&outcome), "good", "{algorithm} {outcome:?}");
     }
     let own = claims("https://vitals.example/t/mercy/auth", &[]);
-    let outcome = world.verify(&KEYS.own.sign(&serde_json::from_str(&own).unwrap()));
+    let outcome = world.verify(&KEYS.own.sign(ACCESS_TOKEN, &serde_json::from_str(&own).unwrap()));
     assert_eq!(word(&outcome), "good", "{outcome:?}");
 }
 

@@ -138,7 +138,9 @@ fn j09_to_j15_signatures_and_keys() {
         rows.push(row(number, what, with_signature(&bytes), "invalid"));
     }
     // Our own keys sign the lower form only, so the other form is refused. RFC 7518 lets outside issuers sign either.
-    let own = KEYS.own.sign(&serde_json::from_str(&claims("https://vitals.example/t/mercy/auth", &[])).unwrap());
+    let own = KEYS
+        .own
+        .sign(ACCESS_TOKEN, &serde_json::from_str(&claims("https://vitals.example/t/mercy/auth", &[])).unwrap());
     let (own_message, own_signature) = own.rsplit_once('.').unwrap();
     let own_signature =
         base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, own_signature).unwrap();
