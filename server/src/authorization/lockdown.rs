@@ -6,10 +6,13 @@
 use std::sync::Arc;
 
 use serde::Serialize;
-use vitals_access::{revocations::RevocationKind, tenant::Tenant};
+use vitals_access::tenant::Tenant;
 use vitals_store::{
     StoreError,
-    control::{ControlError, revocations},
+    control::{
+        ControlError,
+        revocations::{self, RevocationKind},
+    },
     urls::{self, ConnectError},
 };
 
@@ -47,8 +50,8 @@ pub enum LockdownError {
     Store(#[from] StoreError),
 }
 
-/// Locks a tenant down. The answer is what was ended, and the number of the last change.
-pub async fn lock_down(desk: &Desk, tenant: &Arc<Tenant>) -> Result<(LockedDown, i64), LockdownError> {
+/// Locks a tenant down. The answer is what was ended.
+pub async fn lock_down(desk: &Desk, tenant: &Arc<Tenant>) -> Result<LockedDown, LockdownError> {
     let now = desk.clock.now();
     let mut conn = urls::connect(&desk.urls.app).await?;
     revocations::revoke(&mut conn, &tenant.role, RevocationKind::Tenant, "*", now).await?;
@@ -59,12 +62,11 @@ pub async fn lock_down(desk: &Desk, tenant: &Arc<Tenant>) -> Result<(LockedDown,
     let approvals = tx.end_all_approvals(now).await?;
     let secrets = tx.clear_client_secrets().await?;
     tx.commit().await?;
-    let ended = LockedDown {
+    Ok(LockedDown {
         sessions: sessions.len(),
         approvals: approvals.len(),
         secrets,
         api_keys,
-        keys: rotated.made,
-    };
-    Ok((ended, rotated.seq))
+        keys: rotated,
+    })
 }

@@ -10,7 +10,7 @@ use super::{
     args::{ApiKeyCommand, ApiKeyCreateArgs, OfTenantArgs, RevokeArgs},
     desk::AtDesk,
     print,
-    tenant::wait_for_servers,
+    tenant::wait_for_newest,
 };
 use crate::{
     authorization::api_keys::{self, NewKey},
@@ -53,7 +53,7 @@ async fn create(opened: &Opened<'_>, args: &ApiKeyCreateArgs, json: bool) -> Res
     let made = api_keys::create(&at.desk, &at.tenant, new).await.map_err(CommandError::from);
     record.resource_id = made.as_ref().ok().map(|made| made.row.id.clone());
     let made = at.recorder.end(record, made).await?;
-    wait_for_servers(opened, made.seq).await?;
+    wait_for_newest(opened).await?;
     if !at.tenant.settings.takes_api_keys() {
         print::note(&format!(
             "tenant {} takes no API keys now: `vitals tenant set {} --api-keys on` lets it",
@@ -98,12 +98,12 @@ async fn revoke(opened: &Opened<'_>, args: &RevokeArgs, json: bool) -> Result<()
     let record = at.record(ACTION, &args.id);
     at.recorder.begin(&record).await?;
     let ended = match api_keys::revoke(&at.desk, &at.tenant, &args.id).await {
-        Ok(Some(seq)) => Ok(seq),
-        Ok(None) => Err(CommandError::new(format!("tenant {} has no API key {} to revoke", args.tenant, args.id))),
+        Ok(true) => Ok(()),
+        Ok(false) => Err(CommandError::new(format!("tenant {} has no API key {} to revoke", args.tenant, args.id))),
         Err(error) => Err(error.into()),
     };
-    let seq = at.recorder.end(record, ended).await?;
-    wait_for_servers(opened, seq).await?;
+    at.recorder.end(record, ended).await?;
+    wait_for_newest(opened).await?;
     if json {
         return print::json(&json!({ "id": args.id, "revoked": true }));
     }

@@ -10,7 +10,7 @@ use super::{
     args::{ClientCommand, ClientCreateArgs, OfTenantArgs, RevokeArgs},
     desk::AtDesk,
     print,
-    tenant::wait_for_servers,
+    tenant::wait_for_newest,
 };
 use crate::{
     authorization::clients::{self, NewClient, Registered},
@@ -38,11 +38,11 @@ async fn create(opened: &Opened<'_>, args: &ClientCreateArgs, json: bool) -> Res
     record.client = Some(args.id.clone());
     at.recorder.begin(&record).await?;
     let made = clients::register(&at.desk, &at.tenant, new).await.map_err(CommandError::from);
-    let Registered { client, secret, warnings, seq } = at.recorder.end(record, made).await?;
+    let Registered { client, secret, warnings } = at.recorder.end(record, made).await?;
     for warning in &warnings {
         print::note(warning);
     }
-    wait_for_servers(opened, seq).await?;
+    wait_for_newest(opened).await?;
     if json {
         let mut shown = clients::shown(&client);
         if let Some(secret) = &secret {
@@ -131,12 +131,12 @@ async fn revoke(opened: &Opened<'_>, args: &RevokeArgs, json: bool) -> Result<()
     record.client = Some(args.id.clone());
     at.recorder.begin(&record).await?;
     let ended = match clients::revoke(&at.desk, &at.tenant, &args.id).await {
-        Ok(Some(seq)) => Ok(seq),
-        Ok(None) => Err(CommandError::new(format!("tenant {} has no client {} to revoke", args.tenant, args.id))),
+        Ok(true) => Ok(()),
+        Ok(false) => Err(CommandError::new(format!("tenant {} has no client {} to revoke", args.tenant, args.id))),
         Err(error) => Err(error.into()),
     };
-    let seq = at.recorder.end(record, ended).await?;
-    wait_for_servers(opened, seq).await?;
+    at.recorder.end(record, ended).await?;
+    wait_for_newest(opened).await?;
     if json {
         return print::json(&json!({ "client_id": args.id, "revoked": true }));
     }

@@ -5,7 +5,7 @@ use super::{
     args::{KeyCommand, KeyRotateArgs, OfTenantArgs},
     desk::AtDesk,
     print,
-    tenant::wait_for_servers,
+    tenant::wait_for_newest,
 };
 use crate::{
     authorization::keys::{self, Overlap},
@@ -31,8 +31,8 @@ async fn rotate(opened: &Opened<'_>, args: &KeyRotateArgs, json: bool) -> Result
     recorder.begin(&record).await?;
     let overlap = if args.now { Overlap::None } else { Overlap::OfTokens };
     let rotated = keys::rotate(&desk, &tenant, overlap).await.map_err(CommandError::from);
-    let rotated = recorder.end(record, rotated).await?;
-    wait_for_servers(opened, rotated.seq).await?;
+    recorder.end(record, rotated).await?;
+    wait_for_newest(opened).await?;
     show(&keys::list(&desk, &tenant).await?, json)
 }
 

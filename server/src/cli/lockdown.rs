@@ -11,7 +11,7 @@ use vitals_access::{
 };
 use vitals_store::audit::{AuditReader, Direction};
 
-use super::{CommandError, Opened, args::TenantLockdownArgs, desk::AtDesk, print, tenant::wait_for_servers};
+use super::{CommandError, Opened, args::TenantLockdownArgs, desk::AtDesk, print, tenant::wait_for_newest};
 use crate::authorization::lockdown::{self, LockedDown};
 
 /// Records read at a time.
@@ -55,8 +55,8 @@ pub async fn run(opened: &Opened<'_>, args: &TenantLockdownArgs, json: bool) -> 
     let record = recorder.of_tenant(ACTION, &tenant);
     recorder.begin(&record).await?;
     let done = lockdown::lock_down(&desk, &tenant).await.map_err(CommandError::from);
-    let (ended, seq) = recorder.end(record, done).await?;
-    wait_for_servers(opened, seq).await?;
+    let ended = recorder.end(record, done).await?;
+    wait_for_newest(opened).await?;
     let since = opened.clock.now() - TimeDelta::days(args.days.into());
     let callers = if args.days == 0 { Vec::new() } else { callers(opened, &tenant, since).await? };
     let report = Report { tenant: tenant.name.to_string(), ended, days: args.days, callers };

@@ -237,6 +237,12 @@ pub(super) async fn wait_for_servers(opened: &Opened<'_>, seq: i64) -> Result<()
     Ok(())
 }
 
+/// Waits until the servers that run have read all that was changed until now.
+pub(super) async fn wait_for_newest(opened: &Opened<'_>) -> Result<(), CommandError> {
+    let newest = servers::newest_change(&mut opened.serving().await?).await.map_err(explained)?;
+    wait_for_servers(opened, newest).await
+}
+
 /// The sentence for a name that no tenant has.
 pub(super) fn unknown(name: &TenantName) -> CommandError {
     CommandError::new(format!("there is no tenant {name}: `vitals tenant list` shows those there are"))

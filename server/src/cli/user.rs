@@ -7,10 +7,10 @@ use super::{
     args::{OfTenantArgs, RevokeArgs, UserCommand, UserCreateArgs},
     desk::AtDesk,
     print,
-    tenant::wait_for_servers,
+    tenant::wait_for_newest,
 };
 use crate::{
-    authorization::accounts::{self, NewAccount, Password},
+    authorization::accounts::{self, NewAccount},
     config::Settings,
 };
 
@@ -50,26 +50,27 @@ async fn create(opened: &Opened<'_>, args: &UserCreateArgs, json: bool) -> Resul
 }
 
 fn asked(args: &UserCreateArgs) -> Result<NewAccount, CommandError> {
-    let password = match (&args.password_file, &args.issuer, &args.subject) {
-        (Some(file), ..) => {
+    let password = match &args.password_file {
+        None => None,
+        Some(file) => {
             let text = std::fs::read_to_string(file).map_err(|error| {
                 CommandError::new(format!("cannot read --password-file {}: {error}", file.display()))
             })?;
-            Password::Given(text.trim_end_matches(['\r', '\n']).to_owned())
+            Some(text.trim_end_matches(['\r', '\n']).to_owned())
         }
-        (None, Some(issuer), Some(subject)) => Password::Elsewhere { issuer: issuer.clone(), subject: subject.clone() },
-        _ => Password::Made,
     };
     Ok(NewAccount {
         username: args.username.clone(),
-        name: args.name.clone(),
+        name: args.name.clone().unwrap_or_else(|| args.username.clone()),
         password,
+        provider: args.issuer.clone().zip(args.subject.clone()),
         fhir_user: args.fhir_user.clone(),
         patients: args.patients.clone(),
         scopes: args
             .scope
             .as_ref()
-            .map(|scope| scope.split(' ').filter(|scope| !scope.is_empty()).map(str::to_owned).collect()),
+            .map(|scope| scope.split(' ').filter(|scope| !scope.is_empty()).map(str::to_owned).collect())
+            .unwrap_or_default(),
     })
 }
 
@@ -102,13 +103,12 @@ async fn revoke(opened: &Opened<'_>, args: &RevokeArgs, json: bool) -> Result<()
     let mut at = AtDesk::open(opened, ACTION, &args.tenant).await?;
     let record = at.record(ACTION, &args.id);
     at.recorder.begin(&record).await?;
-    let ended = match accounts::revoke(&at.desk, &at.tenant, &args.id).await {
-        Ok(Some(seq)) => Ok(seq),
-        Ok(None) => Err(CommandError::new(format!("tenant {} has no user {} to revoke", args.tenant, args.id))),
-        Err(error) => Err(error.into()),
+    let ended = match accounts::named(&at.desk, &at.tenant, &args.id).await? {
+        Some(account) => accounts::end(&at.desk, &at.tenant, &account.id).await.map_err(CommandError::from),
+        None => Err(CommandError::new(format!("tenant {} has no user {} to revoke", args.tenant, args.id))),
     };
-    let seq = at.recorder.end(record, ended).await?;
-    wait_for_servers(opened, seq).await?;
+    at.recorder.end(record, ended).await?;
+    wait_for_newest(opened).await?;
     if json {
         return print::json(&json!({ "id": args.id, "revoked": true }));
     }

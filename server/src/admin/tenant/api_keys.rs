@@ -29,11 +29,8 @@ pub(super) async fn answer(call: &mut Call<'_>, what: What, id: &str) -> Result<
     match what {
         What::Create => create(call).await,
         What::Revoke => match api_keys::revoke(desk, call.tenant, id).await? {
-            Some(seq) => {
-                desk.spread(seq).await;
-                Ok(gone())
-            }
-            None => Err(Problem::no_such("API key")),
+            true => Ok(gone()),
+            false => Err(Problem::no_such("API key")),
         },
         _ => json(StatusCode::OK, &json!({ "api_keys": api_keys::list(desk, call.tenant).await? })),
     }
@@ -60,7 +57,6 @@ async fn create(call: &mut Call<'_>) -> Result<Response, Problem> {
     };
     let made = api_keys::create(&call.app.desk, call.tenant, new).await?;
     call.record.resource_id = Some(made.row.id.clone());
-    call.app.desk.spread(made.seq).await;
     let mut shown = serde_json::to_value(&made.row).map_err(|_| Problem::internal("answer"))?;
     shown["key"] = Value::from(made.key);
     created(call, "api-keys", &made.row.id, &shown)

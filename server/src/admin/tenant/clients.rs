@@ -43,11 +43,8 @@ pub(super) async fn answer(call: &mut Call<'_>, what: What, id: &str) -> Result<
         },
         What::Create => create(call).await,
         What::Revoke => match clients::revoke(desk, call.tenant, id).await? {
-            Some(seq) => {
-                desk.spread(seq).await;
-                Ok(gone())
-            }
-            None => Err(Problem::no_such("client")),
+            true => Ok(gone()),
+            false => Err(Problem::no_such("client")),
         },
         What::Renew => match clients::renew_secret(desk, call.tenant, id).await? {
             Some(secret) => json(StatusCode::OK, &json!({ "client_id": id, "client_secret": secret })),
@@ -62,7 +59,6 @@ async fn create(call: &mut Call<'_>) -> Result<Response, Problem> {
     call.record.client.clone_from(&new.id);
     let made = clients::register(&call.app.desk, call.tenant, new).await?;
     call.record.resource_id = Some(made.client.id.clone());
-    call.app.desk.spread(made.seq).await;
     let mut shown = clients::shown(&made.client);
     if let Some(secret) = made.secret {
         shown["client_secret"] = Value::from(secret);

@@ -33,13 +33,13 @@ pub(super) async fn answer(call: &mut Call<'_>, what: What, id: &str) -> Result<
             let new = asked(call.body().await?)?;
             call.record.resource_id = Some(new.url.clone());
             let added = issuers::add_by_tenant(&mut conn, call.tenant, &new, desk.clock.now()).await?;
-            call.app.desk.spread(added.seq).await;
+            call.app.feed.refresh().await?;
             let shown = json!({ "issuer": new.url, "warnings": added.warnings });
             created(call, "issuers", "", &shown)
         }
         What::Revoke => {
-            let seq = issuers::remove_by_tenant(&mut conn, call.tenant, id, desk.clock.now()).await?;
-            desk.spread(seq).await;
+            issuers::remove_by_tenant(&mut conn, call.tenant, id, desk.clock.now()).await?;
+            call.app.feed.refresh().await?;
             Ok(gone())
         }
         _ => json(StatusCode::OK, &json!({ "issuers": issuers::list_of_tenant(&mut conn, call.tenant).await? })),

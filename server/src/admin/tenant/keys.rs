@@ -21,8 +21,7 @@ pub(super) async fn answer(call: &mut Call<'_>, what: What) -> Result<Response, 
     let status = if what == What::Create {
         let wire: Wire = call.body().await?;
         let overlap = if wire.now { Overlap::None } else { Overlap::OfTokens };
-        let rotated = keys::rotate(&call.app.desk, call.tenant, overlap).await?;
-        call.app.desk.spread(rotated.seq).await;
+        keys::rotate(&call.app.desk, call.tenant, overlap).await?;
         StatusCode::CREATED
     } else {
         StatusCode::OK

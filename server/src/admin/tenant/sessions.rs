@@ -10,11 +10,8 @@ pub(super) async fn answer(call: &mut Call<'_>, what: What, id: &str) -> Result<
     let desk = &call.app.desk;
     if what == What::Revoke {
         return match sessions::end_either(desk, call.tenant, id).await? {
-            Some(seq) => {
-                desk.spread(seq).await;
-                Ok(gone())
-            }
-            None => Err(Problem::no_such("session or approval")),
+            true => Ok(gone()),
+            false => Err(Problem::no_such("session or approval")),
         };
     }
     json(StatusCode::OK, &sessions::list(desk, call.tenant).await?)

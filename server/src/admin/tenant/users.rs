@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Call, Problem, created, gone, json, route::What};
-use crate::authorization::accounts::{self, NewAccount, Password};
+use crate::authorization::accounts::{self, NewAccount};
 
 /// Somebody to be added.
 #[derive(Deserialize)]
@@ -36,41 +36,35 @@ pub(super) async fn answer(call: &mut Call<'_>, what: What, id: &str) -> Result<
             None => Err(Problem::no_such("user")),
         },
         What::Create => create(call).await,
-        What::Revoke => match accounts::revoke(desk, call.tenant, id).await? {
-            Some(seq) => {
-                desk.spread(seq).await;
-                Ok(gone())
-            }
-            None => Err(Problem::no_such("user")),
-        },
-        What::Renew => match accounts::renew_password(desk, call.tenant, id).await? {
-            Some(password) => json(StatusCode::OK, &json!({ "id": id, "password": password })),
-            None => Err(Problem::no_such("user with a password")),
-        },
+        What::Revoke => {
+            accounts::end(desk, call.tenant, id).await?;
+            Ok(gone())
+        }
+        What::Renew => {
+            let password = accounts::renew_password(desk, call.tenant, id).await?;
+            json(StatusCode::OK, &json!({ "id": id, "password": password }))
+        }
     }
 }
 
 async fn create(call: &mut Call<'_>) -> Result<Response, Problem> {
     let wire: Wire = call.body().await?;
-    let password = match (wire.password, wire.issuer, wire.subject) {
-        (Some(password), None, None) => Password::Given(password),
-        (None, Some(issuer), Some(subject)) => Password::Elsewhere { issuer, subject },
-        (None, None, None) => Password::Made,
-        _ => {
-            return Err(Problem::unprocessable(
-                "Give a password, or issuer and subject of an OpenID provider, or none of them: then a password is made.",
-            ));
-        }
-    };
+    if wire.issuer.is_some() != wire.subject.is_some() || (wire.issuer.is_some() && wire.password.is_some()) {
+        return Err(Problem::unprocessable(
+            "Give a password, or issuer and subject of an OpenID provider, or none of them: then a password is made.",
+        ));
+    }
     let new = NewAccount {
+        name: wire.name.unwrap_or_else(|| wire.username.clone()),
         username: wire.username,
-        name: wire.name,
-        password,
+        password: wire.password,
+        provider: wire.issuer.zip(wire.subject),
         fhir_user: wire.fhir_user,
         patients: wire.patients,
         scopes: wire
             .scope
-            .map(|scope| scope.split(' ').filter(|scope| !scope.is_empty()).map(str::to_owned).collect()),
+            .map(|scope| scope.split(' ').filter(|scope| !scope.is_empty()).map(str::to_owned).collect())
+            .unwrap_or_default(),
     };
     let made = accounts::create(&call.app.desk, call.tenant, new).await?;
     call.record.resource_id = Some(made.account.id.clone());
