@@ -2,8 +2,13 @@
 //! used by the endpoints (`crate::oauth`), by administration (`crate::admin`) and by commands (`crate::cli`).
 
 pub mod accounts;
+pub mod administration;
+pub mod api_keys;
 pub mod approvals;
 mod attempts;
+pub mod clients;
+pub mod keys;
+pub mod lockdown;
 pub mod passwords;
 pub mod revoke;
 pub mod secrets;

@@ -13,7 +13,10 @@ use super::{
     tenant::wait_for_newest,
 };
 use crate::{
-    authorization::clients::{self, NewClient, Registered},
+    authorization::{
+        administration::{self, shown_client},
+        clients::{self, NewClient, Registered},
+    },
     config::Settings,
 };
 
@@ -44,7 +47,7 @@ async fn create(opened: &Opened<'_>, args: &ClientCreateArgs, json: bool) -> Res
     }
     wait_for_newest(opened).await?;
     if json {
-        let mut shown = clients::shown(&client);
+        let mut shown = shown_client(&client);
         if let Some(secret) = &secret {
             shown["client_secret"] = json!(secret);
         }
@@ -102,9 +105,9 @@ fn method(client: &Client) -> &'static str {
 
 async fn list(opened: &Opened<'_>, args: &OfTenantArgs, json: bool) -> Result<(), CommandError> {
     let at = AtDesk::open(opened, "client.read", &args.tenant).await?;
-    let clients = clients::list(&at.desk, &at.tenant).await?;
+    let clients = administration::clients(&at.desk, &at.tenant).await?;
     if json {
-        return print::json(&clients.iter().map(clients::shown).collect::<Vec<_>>());
+        return print::json(&clients.iter().map(shown_client).collect::<Vec<_>>());
     }
     if clients.is_empty() {
         print::note(&format!("tenant {} has no client yet: `vitals client create` makes one", args.tenant));

@@ -10,7 +10,10 @@ use super::{
     tenant::wait_for_newest,
 };
 use crate::{
-    authorization::accounts::{self, NewAccount},
+    authorization::{
+        accounts::{self, NewAccount},
+        administration::{self, shown_user},
+    },
     config::Settings,
 };
 
@@ -36,7 +39,7 @@ async fn create(opened: &Opened<'_>, args: &UserCreateArgs, json: bool) -> Resul
     let made = accounts::create(&at.desk, &at.tenant, new).await.map_err(CommandError::from);
     let made = at.recorder.end(record, made).await?;
     if json {
-        let mut shown = accounts::shown(&made.account);
+        let mut shown = shown_user(&made.account);
         if let Some(password) = &made.password {
             shown["password"] = json!(password);
         }
@@ -76,9 +79,9 @@ fn asked(args: &UserCreateArgs) -> Result<NewAccount, CommandError> {
 
 async fn list(opened: &Opened<'_>, args: &OfTenantArgs, json: bool) -> Result<(), CommandError> {
     let at = AtDesk::open(opened, "user.read", &args.tenant).await?;
-    let accounts = accounts::list(&at.desk, &at.tenant).await?;
+    let accounts = administration::users(&at.desk, &at.tenant).await?;
     if json {
-        return print::json(&accounts.iter().map(accounts::shown).collect::<Vec<_>>());
+        return print::json(&accounts.iter().map(shown_user).collect::<Vec<_>>());
     }
     if accounts.is_empty() {
         print::note(&format!("nobody can sign in at tenant {} yet: `vitals user create` adds somebody", args.tenant));
@@ -103,7 +106,7 @@ async fn revoke(opened: &Opened<'_>, args: &RevokeArgs, json: bool) -> Result<()
     let mut at = AtDesk::open(opened, ACTION, &args.tenant).await?;
     let record = at.record(ACTION, &args.id);
     at.recorder.begin(&record).await?;
-    let ended = match accounts::named(&at.desk, &at.tenant, &args.id).await? {
+    let ended = match administration::user(&at.desk, &at.tenant, &args.id).await? {
         Some(account) => accounts::end(&at.desk, &at.tenant, &account.id).await.map_err(CommandError::from),
         None => Err(CommandError::new(format!("tenant {} has no user {} to revoke", args.tenant, args.id))),
     };

@@ -6,7 +6,10 @@ use serde_json::{Value, json};
 use vitals_store::authorization::Authentication;
 
 use super::{Call, Problem, created, gone, json, route::What};
-use crate::authorization::clients::{self, NewClient};
+use crate::authorization::{
+    administration::{self, shown_client},
+    clients::{self, NewClient},
+};
 
 /// A client to be, with the names of RFC 7591.
 #[derive(Deserialize)]
@@ -34,11 +37,11 @@ pub(super) async fn answer(call: &mut Call<'_>, what: What, id: &str) -> Result<
     let desk = &call.app.desk;
     match what {
         What::List => {
-            let clients = clients::list(desk, call.tenant).await?;
-            json(StatusCode::OK, &json!({ "clients": clients.iter().map(clients::shown).collect::<Vec<_>>() }))
+            let clients = administration::clients(desk, call.tenant).await?;
+            json(StatusCode::OK, &json!({ "clients": clients.iter().map(shown_client).collect::<Vec<_>>() }))
         }
-        What::Show => match clients::find(desk, call.tenant, id).await? {
-            Some(client) => json(StatusCode::OK, &clients::shown(&client)),
+        What::Show => match administration::client(desk, call.tenant, id).await? {
+            Some(client) => json(StatusCode::OK, &shown_client(&client)),
             None => Err(Problem::no_such("client")),
         },
         What::Create => create(call).await,
@@ -59,7 +62,7 @@ async fn create(call: &mut Call<'_>) -> Result<Response, Problem> {
     call.record.client.clone_from(&new.id);
     let made = clients::register(&call.app.desk, call.tenant, new).await?;
     call.record.resource_id = Some(made.client.id.clone());
-    let mut shown = clients::shown(&made.client);
+    let mut shown = shown_client(&made.client);
     if let Some(secret) = made.secret {
         shown["client_secret"] = Value::from(secret);
     }

@@ -5,7 +5,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Call, Problem, created, gone, json, route::What};
-use crate::authorization::accounts::{self, NewAccount};
+use crate::authorization::{
+    accounts::{self, NewAccount},
+    administration::{self, shown_user},
+};
 
 /// Somebody to be added.
 #[derive(Deserialize)]
@@ -28,11 +31,11 @@ pub(super) async fn answer(call: &mut Call<'_>, what: What, id: &str) -> Result<
     let desk = &call.app.desk;
     match what {
         What::List => {
-            let accounts = accounts::list(desk, call.tenant).await?;
-            json(StatusCode::OK, &json!({ "users": accounts.iter().map(accounts::shown).collect::<Vec<_>>() }))
+            let users = administration::users(desk, call.tenant).await?;
+            json(StatusCode::OK, &json!({ "users": users.iter().map(shown_user).collect::<Vec<_>>() }))
         }
-        What::Show => match accounts::find(desk, call.tenant, id).await? {
-            Some(account) => json(StatusCode::OK, &accounts::shown(&account)),
+        What::Show => match administration::user(desk, call.tenant, id).await? {
+            Some(account) => json(StatusCode::OK, &shown_user(&account)),
             None => Err(Problem::no_such("user")),
         },
         What::Create => create(call).await,
@@ -41,7 +44,7 @@ pub(super) async fn answer(call: &mut Call<'_>, what: What, id: &str) -> Result<
             Ok(gone())
         }
         What::Renew => {
-            let password = accounts::renew_password(desk, call.tenant, id).await?;
+            let password = administration::renew_password(desk, call.tenant, id).await?;
             json(StatusCode::OK, &json!({ "id": id, "password": password }))
         }
     }
@@ -68,7 +71,7 @@ async fn create(call: &mut Call<'_>) -> Result<Response, Problem> {
     };
     let made = accounts::create(&call.app.desk, call.tenant, new).await?;
     call.record.resource_id = Some(made.account.id.clone());
-    let mut shown = accounts::shown(&made.account);
+    let mut shown = shown_user(&made.account);
     if let Some(password) = made.password {
         shown["password"] = Value::from(password);
     }
