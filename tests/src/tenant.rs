@@ -12,7 +12,7 @@ use vitals_access::{
     keys::{ACCESS_TOKEN, SigningKey},
     tenant::TenantName,
 };
-use vitals_store::control::{keys, tenants};
+use vitals_store::control::{self, keys, tenants};
 
 use crate::{Answer, Server, oracle, server};
 
@@ -73,6 +73,24 @@ impl Tenant {
     /// A tenant that is there already.
     pub fn of(server: &'static Server, name: TenantName, key: SigningKey) -> Self {
         Self { server, name, key, _watch: oracle::Watch }
+    }
+
+    /// Sets what it has switched on, and waits until its server knows.
+    pub async fn set(&self, settings: &Settings) {
+        let mut admin = self.server.cluster.admin().await;
+        control::settings::set(&mut admin, &self.name, settings, self.server.clock.now()).await.expect("it is set");
+        self.server.app.feed.refresh().await.expect("the directory is read");
+    }
+
+    /// A request below its administration.
+    pub fn admin(&self, method: Method, path: &str, token: &str) -> reqwest::RequestBuilder {
+        let url = format!("{}/t/{}/admin/{path}", self.server.url, self.name);
+        client().request(method, url).bearer_auth(token)
+    }
+
+    /// A token for its administration.
+    pub fn administrator(&self) -> String {
+        self.token("admin:users").sign()
     }
 
     /// Its FHIR base URL.
