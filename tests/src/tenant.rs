@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use vitals_access::{
     clock::Clock as _,
     keys::{ACCESS_TOKEN, SigningKey},
+    settings::Settings,
     tenant::TenantName,
 };
 use vitals_store::control::{self, keys, tenants};
