@@ -26,6 +26,7 @@ use poem::{
     http::{HeaderValue, Method, header},
 };
 use tracing::Instrument as _;
+use vitals_access::proof::ClientCertificate;
 use vitals_fhir::outcome::IssueCode;
 
 pub(crate) use self::negotiate::Format;
@@ -70,6 +71,7 @@ pub(crate) async fn guarded(
     let malformed = request.extensions().get::<Malformed>().copied();
     let incoming = incoming(request, request_id.clone());
     let method = incoming.method.clone();
+    let proves = credentials::uses_proof(&incoming.headers);
     let span = tracing::info_span!(
         "request",
         otel.kind = "server",
@@ -130,6 +132,9 @@ pub(crate) async fn guarded(
             respond::failure(&recorded.err().unwrap_or(failure), Format::Json)
         }
     };
+    if proves {
+        credentials::offer_nonce(&app, &mut response);
+    }
     let headers = response.headers_mut();
     for (name, value) in [("x-request-id", request_id), ("traceparent", trace.to_string())] {
         if let Ok(value) = HeaderValue::from_str(&value) {
@@ -148,6 +153,7 @@ pub(crate) async fn guarded(
 fn incoming(request: Request, request_id: String) -> Incoming {
     let address = request.remote_addr().as_socket_addr().map(std::net::SocketAddr::ip);
     let (parts, body) = request.into_parts();
+    let certificate = parts.extensions.get::<Arc<ClientCertificate>>().cloned();
     Incoming {
         path: parts.uri.path().to_owned(),
         query: parts.uri.query().unwrap_or_default().to_owned(),
@@ -155,6 +161,7 @@ fn incoming(request: Request, request_id: String) -> Incoming {
         headers: parts.headers,
         body,
         address,
+        certificate,
         request_id,
     }
 }

@@ -1,11 +1,12 @@
 //! A request as the FHIR endpoints use it: its parts, its body within limits.
 
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use poem::{
     Body,
     http::{HeaderMap, Method, header},
 };
+use vitals_access::proof::ClientCertificate;
 use vitals_fhir::{
     outcome::{Issue, IssueCode},
     resource::Version,
@@ -38,6 +39,8 @@ pub struct Incoming {
     pub body: Body,
     /// The peer.
     pub address: Option<IpAddr>,
+    /// The client certificate, proven to us or to a trusted proxy.
+    pub certificate: Option<Arc<ClientCertificate>>,
     /// The id this request goes by.
     pub request_id: String,
 }
