@@ -13,6 +13,8 @@ pub mod passwords;
 pub mod revoke;
 pub mod secrets;
 pub mod sessions;
+pub mod approve;
+pub mod context;
 
 use std::sync::Arc;
 
@@ -27,6 +29,10 @@ pub struct People {
     /// Addresses that failed.
     attempts: attempts::Attempts,
 }
+pub use self::{
+    approve::{ApproveError, ApprovedRequest, approve},
+    context::{LaunchContext, Patients},
+};
 
 /// What the rules work on.
 #[derive(Clone)]

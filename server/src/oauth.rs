@@ -11,7 +11,9 @@ use vitals_access::{
     tenant::{Tenant, TenantName, TenantStatus},
 };
 
+mod form;
 mod metadata;
+mod request;
 mod respond;
 mod token;
 
