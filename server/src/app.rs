@@ -28,7 +28,7 @@ use vitals_store::{
 
 use crate::{
     audit::AuditWriter,
-    authorization::Desk,
+    authorization::{Desk, Signers},
     egress::{Egress, JwksKeeper},
     listen::Listener,
     openapi,
@@ -107,6 +107,7 @@ pub async fn start(parts: Parts) -> Result<Arc<App>, AppError> {
         master_key: master_key.clone(),
         clock: Arc::clone(&clock),
         people: Arc::default(),
+        signers: Signers::default(),
     };
     let app = Arc::new(App {
         desk,

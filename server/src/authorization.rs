@@ -5,21 +5,31 @@ pub mod accounts;
 pub mod administration;
 pub mod api_keys;
 pub mod approvals;
+pub mod approve;
 mod attempts;
 pub mod clients;
+pub mod context;
+pub mod ending;
 pub mod keys;
 pub mod lockdown;
 pub mod passwords;
 pub mod revoke;
 pub mod secrets;
 pub mod sessions;
-pub mod approve;
-pub mod context;
+mod signers;
+pub mod tokens;
 
 use std::sync::Arc;
 
 use vitals_access::{clock::Clock, tenant::Tenant};
 use vitals_store::{control::poll::DirectoryFeed, pool::TenantPool, seal::MasterKey, urls::Urls};
+
+pub use self::{
+    approve::{ApproveError, ApprovedRequest, approve},
+    context::{LaunchContext, Patients},
+    ending::DeskError,
+    signers::Signers,
+};
 
 /// What is remembered of people who sign in, while the server runs.
 #[derive(Debug, Default)]
@@ -29,10 +39,6 @@ pub struct People {
     /// Addresses that failed.
     attempts: attempts::Attempts,
 }
-pub use self::{
-    approve::{ApproveError, ApprovedRequest, approve},
-    context::{LaunchContext, Patients},
-};
 
 /// What the rules work on.
 #[derive(Clone)]
@@ -51,6 +57,8 @@ pub struct Desk {
     pub clock: Arc<dyn Clock>,
     /// Who signs in.
     pub people: Arc<People>,
+    /// Opened signing keys.
+    pub signers: Signers,
 }
 
 impl Desk {

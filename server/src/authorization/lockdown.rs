@@ -7,17 +7,10 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use vitals_access::tenant::Tenant;
-use vitals_store::{
-    StoreError,
-    control::{
-        ControlError,
-        revocations::{self, RevocationKind},
-    },
-    urls::{self, ConnectError},
-};
+use vitals_store::control::revocations::{self, RevocationKind};
 
 use super::{
-    Desk, api_keys,
+    Desk, DeskError, api_keys,
     keys::{self, Overlap},
 };
 
@@ -36,24 +29,10 @@ pub struct LockedDown {
     pub keys: Vec<String>,
 }
 
-/// Why a tenant is not locked down, or not in full.
-#[derive(Debug, thiserror::Error)]
-pub enum LockdownError {
-    /// The database is away.
-    #[error(transparent)]
-    Connect(#[from] ConnectError),
-    /// The control schema was not changed.
-    #[error(transparent)]
-    Control(#[from] ControlError),
-    /// The tenant's own tables were not changed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
 /// Locks a tenant down. The answer is what was ended.
-pub async fn lock_down(desk: &Desk, tenant: &Arc<Tenant>) -> Result<LockedDown, LockdownError> {
+pub async fn lock_down(desk: &Desk, tenant: &Arc<Tenant>) -> Result<LockedDown, DeskError> {
     let now = desk.clock.now();
-    let mut conn = urls::connect(&desk.urls.app).await?;
+    let mut conn = desk.control().await?;
     revocations::revoke(&mut conn, &tenant.role, RevocationKind::Tenant, "*", now).await?;
     let api_keys = api_keys::revoke_all(&mut conn, tenant, now).await?;
     let rotated = keys::rotate(desk, tenant, Overlap::None).await?;
@@ -67,6 +46,6 @@ pub async fn lock_down(desk: &Desk, tenant: &Arc<Tenant>) -> Result<LockedDown, 
         approvals: approvals.len(),
         secrets,
         api_keys,
-        keys: rotated,
+        keys: rotated.kids,
     })
 }

@@ -15,7 +15,7 @@ use vitals_store::{
 };
 
 use super::{CommandError, Opened, recorded::Recorder, tenant::unknown};
-use crate::authorization::Desk;
+use crate::authorization::{Desk, Signers};
 
 /// The rules, the tenant they are asked about, and who writes down that they were.
 pub struct AtDesk {
@@ -68,5 +68,7 @@ async fn desk(opened: &Opened<'_>) -> Result<Desk, CommandError> {
         public_url,
         master_key: opened.master_key()?,
         clock: Arc::clone(&opened.clock),
+        people: Arc::default(),
+        signers: Signers::default(),
     })
 }

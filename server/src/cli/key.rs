@@ -29,7 +29,7 @@ async fn rotate(opened: &Opened<'_>, args: &KeyRotateArgs, json: bool) -> Result
     let AtDesk { desk, tenant, mut recorder } = AtDesk::open(opened, ACTION, &args.tenant).await?;
     let record = recorder.of_tenant(ACTION, &tenant);
     recorder.begin(&record).await?;
-    let overlap = if args.now { Overlap::None } else { Overlap::OfTokens };
+    let overlap = if args.now { Overlap::None } else { Overlap::UntilTokensEnd };
     let rotated = keys::rotate(&desk, &tenant, overlap).await.map_err(CommandError::from);
     recorder.end(record, rotated).await?;
     wait_for_newest(opened).await?;

@@ -49,7 +49,7 @@ pub(super) async fn answer(call: &mut Call<'_>, what: What, id: &str) -> Result<
             true => Ok(gone()),
             false => Err(Problem::no_such("client")),
         },
-        What::Renew => match clients::renew_secret(desk, call.tenant, id).await? {
+        What::Renew => match clients::replace_secret(desk, call.tenant, id).await? {
             Some(secret) => json(StatusCode::OK, &json!({ "client_id": id, "client_secret": secret })),
             None => Err(Problem::no_such("client with a secret")),
         },

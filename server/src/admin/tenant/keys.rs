@@ -20,7 +20,7 @@ struct Wire {
 pub(super) async fn answer(call: &mut Call<'_>, what: What) -> Result<Response, Problem> {
     let status = if what == What::Create {
         let wire: Wire = call.body().await?;
-        let overlap = if wire.now { Overlap::None } else { Overlap::OfTokens };
+        let overlap = if wire.now { Overlap::None } else { Overlap::UntilTokensEnd };
         keys::rotate(&call.app.desk, call.tenant, overlap).await?;
         StatusCode::CREATED
     } else {
