@@ -9,14 +9,16 @@ use vitals_fhir::temporal::instant;
 use vitals_store::{
     StoreError,
     authorization::{Account, Approval, Authentication, Client, Session},
-    control::revocations::RevocationKind,
+    control::{
+        keys::{self, KeyRow},
+        revocations::RevocationKind,
+    },
 };
 
 use super::{
-    Desk,
+    Desk, DeskError,
     accounts::{self, AccountError},
     passwords,
-    revoke::{RevokeError, revoke},
 };
 
 /// The clients of a tenant, those that ended among them.
@@ -65,9 +67,17 @@ pub async fn renew_password(desk: &Desk, tenant: &Arc<Tenant>, id: &str) -> Resu
     tx.clear_failures(&account.id).await?;
     tx.commit().await?;
     for session in sessions {
-        revoke(desk, tenant, RevocationKind::Session, &session).await?;
+        desk.revoke(tenant, RevocationKind::Session, &session).await?;
     }
     Ok(password)
+}
+
+/// The keys a tenant signs with, and those that are still taken.
+pub async fn keys(desk: &Desk, tenant: &Arc<Tenant>) -> Result<Vec<KeyRow>, DeskError> {
+    let now = desk.clock.now();
+    let mut conn = desk.control().await?;
+    let rows = keys::list(&mut conn, tenant).await?;
+    Ok(rows.into_iter().filter(|row| row.retired.is_none_or(|at| at > now)).collect())
 }
 
 /// Who is signed in, and what stands approved.
@@ -87,7 +97,7 @@ pub async fn sessions(desk: &Desk, tenant: &Arc<Tenant>) -> Result<Value, StoreE
 }
 
 /// Ends a session or an approval, and every token under it; false where there is neither.
-pub async fn end_session_or_approval(desk: &Desk, tenant: &Arc<Tenant>, id: &str) -> Result<bool, RevokeError> {
+pub async fn end_session_or_approval(desk: &Desk, tenant: &Arc<Tenant>, id: &str) -> Result<bool, DeskError> {
     let now = desk.clock.now();
     let mut tx = desk.pool.authorization(tenant).await?;
     let kind = if tx.end_session_id(id).await? {
@@ -100,7 +110,7 @@ pub async fn end_session_or_approval(desk: &Desk, tenant: &Arc<Tenant>, id: &str
     };
     tx.commit().await?;
     let Some(kind) = kind else { return Ok(false) };
-    revoke(desk, tenant, kind, id).await?;
+    desk.revoke(tenant, kind, id).await?;
     Ok(true)
 }
 
@@ -147,6 +157,16 @@ pub fn shown_user(account: &Account) -> Value {
         ("locked_until", json!(account.locked_until.map(|at| instant(at.timestamp_millis())))),
         ("created", json!(instant(account.created.timestamp_millis()))),
         ("revoked", json!(account.revoked.map(|at| instant(at.timestamp_millis())))),
+    ]))
+}
+
+/// A signing key.
+pub fn shown_key(row: &KeyRow) -> Value {
+    Value::Object(object([
+        ("kid", json!(row.kid)),
+        ("algorithm", json!(row.algorithm)),
+        ("created", json!(instant(row.created.timestamp_millis()))),
+        ("retired", json!(row.retired.map(|at| instant(at.timestamp_millis())))),
     ]))
 }
 

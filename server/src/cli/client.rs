@@ -73,14 +73,14 @@ fn asked(args: &ClientCreateArgs) -> Result<NewClient, CommandError> {
         Authentication::None
     };
     let jwks = args.jwks.as_deref().map(|file| read("--jwks", file)).transpose()?;
-    let own = args.certificate.as_deref().map(|file| read("--certificate", file)).transpose()?;
+    let own = args.certificate.as_deref().map(|file| own_certificate(&read("--certificate", file)?)).transpose()?;
     Ok(NewClient {
         id: Some(args.id.clone()),
-        name: args.name.clone(),
+        name: args.name.clone().unwrap_or_else(|| args.id.clone()),
         authentication,
-        jwks,
+        jwks: jwks.or(own),
         jwks_url: args.jwks_url.clone(),
-        certificate: own.or_else(|| args.certificate_subject.clone()),
+        certificate: args.certificate_subject.as_ref().map(|subject| format!("subject_dn:{subject}")),
         redirect_uris: args.redirect_uris.clone(),
         launch_uri: args.launch_uri.clone(),
         scopes: args.scope.split(' ').filter(|scope| !scope.is_empty()).map(str::to_owned).collect(),
@@ -94,6 +94,16 @@ fn asked(args: &ClientCreateArgs) -> Result<NewClient, CommandError> {
 fn read(option: &str, file: &Path) -> Result<String, CommandError> {
     std::fs::read_to_string(file)
         .map_err(|error| CommandError::new(format!("cannot read {option} {}: {error}", file.display())))
+}
+
+/// A self-signed certificate as the key set that registers it (RFC 8705, section 2.2.2).
+fn own_certificate(pem: &str) -> Result<String, CommandError> {
+    let body = pem.split_once("-----BEGIN CERTIFICATE-----").and_then(|(_, rest)| rest.split_once("-----END CERTIFICATE-----"));
+    let Some((body, _)) = body else {
+        return Err(CommandError::usage("--certificate is not a certificate in PEM"));
+    };
+    let der: String = body.split_whitespace().collect();
+    Ok(json!({ "keys": [{ "kty": "RSA", "use": "sig", "kid": "certificate", "x5c": [der] }] }).to_string())
 }
 
 fn method(client: &Client) -> &'static str {

@@ -1,5 +1,8 @@
 //! `vitals key …`: the keys a tenant signs its tokens with.
 
+use vitals_fhir::temporal::instant;
+use vitals_store::control::keys::KeyRow;
+
 use super::{
     CommandError, Exit, Needs, Opened,
     args::{KeyCommand, KeyRotateArgs, OfTenantArgs},
@@ -8,7 +11,10 @@ use super::{
     tenant::wait_for_newest,
 };
 use crate::{
-    authorization::keys::{self, Overlap},
+    authorization::{
+        administration,
+        keys::{self, Overlap},
+    },
     config::Settings,
 };
 
@@ -33,17 +39,17 @@ async fn rotate(opened: &Opened<'_>, args: &KeyRotateArgs, json: bool) -> Result
     let rotated = keys::rotate(&desk, &tenant, overlap).await.map_err(CommandError::from);
     recorder.end(record, rotated).await?;
     wait_for_newest(opened).await?;
-    show(&keys::list(&desk, &tenant).await?, json)
+    show(&administration::keys(&desk, &tenant).await?, json)
 }
 
 async fn list(opened: &Opened<'_>, args: &OfTenantArgs, json: bool) -> Result<(), CommandError> {
     let at = AtDesk::open(opened, "key.read", &args.tenant).await?;
-    show(&keys::list(&at.desk, &at.tenant).await?, json)
+    show(&administration::keys(&at.desk, &at.tenant).await?, json)
 }
 
-fn show(rows: &[keys::KeyRow], json: bool) -> Result<(), CommandError> {
+fn show(rows: &[KeyRow], json: bool) -> Result<(), CommandError> {
     if json {
-        return print::json(&rows);
+        return print::json(&rows.iter().map(administration::shown_key).collect::<Vec<_>>());
     }
     let cells: Vec<Vec<String>> = rows
         .iter()
@@ -51,8 +57,8 @@ fn show(rows: &[keys::KeyRow], json: bool) -> Result<(), CommandError> {
             vec![
                 row.kid.clone(),
                 row.algorithm.clone(),
-                row.created.clone(),
-                row.retired.clone().unwrap_or_else(|| "-".to_owned()),
+                instant(row.created.timestamp_millis()),
+                row.retired.map_or_else(|| "-".to_owned(), |at| instant(at.timestamp_millis())),
             ]
         })
         .collect();

@@ -25,7 +25,6 @@ struct Wire {
     jwks: Option<Value>,
     jwks_uri: Option<String>,
     tls_client_auth_subject_dn: Option<String>,
-    certificate: Option<String>,
     #[serde(default)]
     ehr: bool,
     #[serde(default)]
@@ -79,16 +78,16 @@ fn asked(wire: Wire, by: String) -> Result<NewClient, Problem> {
             .ok_or_else(|| Problem::unprocessable(format!("There is no token_endpoint_auth_method {name} here.")))?,
         None if wire.jwks.is_some() || wire.jwks_uri.is_some() => Authentication::PrivateKeyJwt,
         None if wire.tls_client_auth_subject_dn.is_some() => Authentication::TlsClientAuth,
-        None if wire.certificate.is_some() => Authentication::SelfSignedTlsClientAuth,
         None => Authentication::None,
     };
+    let name = wire.client_name.or_else(|| wire.client_id.clone()).unwrap_or_else(|| "A client".to_owned());
     Ok(NewClient {
         id: wire.client_id,
-        name: wire.client_name,
+        name,
         authentication,
         jwks: wire.jwks.map(|jwks| jwks.to_string()),
         jwks_url: wire.jwks_uri,
-        certificate: wire.certificate.or(wire.tls_client_auth_subject_dn),
+        certificate: wire.tls_client_auth_subject_dn.map(|subject| format!("subject_dn:{subject}")),
         redirect_uris: wire.redirect_uris,
         launch_uri: wire.launch_uri,
         scopes: wire.scope.split(' ').filter(|scope| !scope.is_empty()).map(str::to_owned).collect(),

@@ -5,7 +5,10 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{Call, Problem, json, route::What};
-use crate::authorization::keys::{self, Overlap};
+use crate::authorization::{
+    administration,
+    keys::{self, Overlap},
+};
 
 /// How to rotate; an empty object is the usual way.
 #[derive(Deserialize)]
@@ -26,5 +29,6 @@ pub(super) async fn answer(call: &mut Call<'_>, what: What) -> Result<Response, 
     } else {
         StatusCode::OK
     };
-    json(status, &json!({ "keys": keys::list(&call.app.desk, call.tenant).await? }))
+    let keys = administration::keys(&call.app.desk, call.tenant).await?;
+    json(status, &json!({ "keys": keys.iter().map(administration::shown_key).collect::<Vec<_>>() }))
 }
