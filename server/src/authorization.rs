@@ -3,18 +3,28 @@
 
 pub mod accounts;
 pub mod approvals;
+pub mod approve;
 mod attempts;
+pub mod context;
 pub mod passwords;
 pub mod revoke;
 pub mod secrets;
 pub mod sessions;
-pub mod approve;
-pub mod context;
 
 use std::sync::Arc;
 
-use vitals_access::{clock::Clock, tenant::Tenant};
-use vitals_store::{control::poll::DirectoryFeed, pool::TenantPool, seal::MasterKey, urls::Urls};
+use vitals_access::{clock::Clock, keys::SigningKey, tenant::Tenant};
+use vitals_store::{
+    control::{keys, poll::DirectoryFeed},
+    pool::TenantPool,
+    seal::MasterKey,
+    urls::{Urls, connect},
+};
+
+pub use self::{
+    approve::{ApproveError, ApprovedRequest, approve},
+    context::{LaunchContext, Patients},
+};
 
 /// What is remembered of people who sign in, while the server runs.
 #[derive(Debug, Default)]
@@ -24,10 +34,6 @@ pub struct People {
     /// Addresses that failed.
     attempts: attempts::Attempts,
 }
-pub use self::{
-    approve::{ApproveError, ApprovedRequest, approve},
-    context::{LaunchContext, Patients},
-};
 
 /// What the rules work on.
 #[derive(Clone)]
@@ -52,6 +58,12 @@ impl Desk {
     /// The issuer of a tenant's own tokens.
     pub fn issuer(&self, tenant: &Tenant) -> String {
         format!("{}/t/{}/auth", self.public_url, tenant.name)
+    }
+
+    /// The key that a tenant signs access tokens with.
+    pub async fn signing_key(&self, tenant: &Tenant) -> Result<SigningKey, revoke::RevokeError> {
+        let mut conn = connect(&self.urls.app).await?;
+        Ok(keys::signing(&mut conn, &self.master_key, tenant).await?)
     }
 
     /// The FHIR base of a tenant: the audience of its tokens.

@@ -95,8 +95,9 @@ pub enum AccountError {
 pub enum Attempt {
     /// It is them.
     Success(Box<Account>),
-    /// No such account, wrong password, locked: nobody is told which.
-    Failure,
+    /// No such account, wrong password, locked: nobody is told which. The id of the account, where there is one, for
+    /// the trail alone.
+    Failure(Option<String>),
     /// This address failed too often: none was tried. How long to wait.
     Wait(TimeDelta),
 }
@@ -194,6 +195,7 @@ pub async fn attempt(
     }
     let mut tx = desk.pool.authorization(tenant).await?;
     let found = tx.account_by_username(&folded(username)).await?;
+    let id = found.as_ref().map(|account| account.id.clone());
     let tried = found.filter(|account| account.revoked.is_none() && account.locked_until.is_none_or(|until| until <= now));
     // Counted before it is compared: of many that are tried at once, only the first few are.
     if let Some(account) = &tried {
@@ -204,7 +206,7 @@ pub async fn attempt(
     let equal = desk.people.passwords.are_equal(password, hash).await;
     let Some(account) = tried.filter(|_| equal) else {
         desk.people.attempts.failed(tenant, address, now);
-        return Ok(Attempt::Failure);
+        return Ok(Attempt::Failure(id));
     };
     let mut tx = desk.pool.authorization(tenant).await?;
     tx.clear_failures(&account.id).await?;
