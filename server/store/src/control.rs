@@ -4,6 +4,7 @@
 //! logins read it, into the directory that requests are judged by ([`poll::DirectoryFeed`]).
 
 pub mod change;
+pub mod clients;
 mod create;
 mod delete;
 pub mod directory;
@@ -15,6 +16,7 @@ pub mod poll;
 pub mod revocations;
 pub mod roles;
 pub mod servers;
+pub mod settings;
 pub mod tenants;
 
 use sqlx::{Connection as _, PgConnection, Postgres, Transaction};

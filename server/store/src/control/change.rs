@@ -16,6 +16,8 @@ pub enum Kind {
     Revoked,
     /// A delegation.
     Grant,
+    /// What is published of a registered client.
+    Client,
 }
 
 impl Kind {
@@ -28,6 +30,7 @@ impl Kind {
             Self::Key => "key",
             Self::Revoked => "revoked",
             Self::Grant => "grant",
+            Self::Client => "client",
         }
     }
 }
