@@ -21,8 +21,13 @@ pub mod tokens;
 
 use std::sync::Arc;
 
-use vitals_access::{clock::Clock, tenant::Tenant};
-use vitals_store::{control::poll::DirectoryFeed, pool::TenantPool, seal::MasterKey, urls::Urls};
+use vitals_access::{clock::Clock, keys::SigningKey, tenant::Tenant};
+use vitals_store::{
+    control::poll::DirectoryFeed,
+    pool::TenantPool,
+    seal::MasterKey,
+    urls::{Urls, connect},
+};
 
 pub use self::{
     approve::{ApproveError, ApprovedRequest, approve},
@@ -65,6 +70,12 @@ impl Desk {
     /// The issuer of a tenant's own tokens.
     pub fn issuer(&self, tenant: &Tenant) -> String {
         format!("{}/t/{}/auth", self.public_url, tenant.name)
+    }
+
+    /// The key that a tenant signs access tokens with.
+    pub async fn signing_key(&self, tenant: &Tenant) -> Result<SigningKey, revoke::RevokeError> {
+        let mut conn = connect(&self.urls.app).await?;
+        Ok(vitals_store::control::keys::signing(&mut conn, &self.master_key, tenant).await?)
     }
 
     /// The FHIR base of a tenant: the audience of its tokens.

@@ -6,14 +6,14 @@ use clap::Parser as _;
 
 use crate::{config::Settings, openapi};
 
+mod api_key;
 pub mod args;
 mod audit;
+mod client;
 pub mod demo;
+mod desk;
 mod doctor;
 mod import;
-mod api_key;
-mod client;
-mod desk;
 mod issuer;
 mod key;
 mod lockdown;

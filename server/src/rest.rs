@@ -146,7 +146,7 @@ pub(crate) async fn guarded(
     // Whatever a browser is made to open here is data: nothing in it runs, is framed, or tells where it came from. The
     // page for people brings a policy of its own.
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(NOTHING_RUNS));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.entry(header::REFERRER_POLICY).or_insert(HeaderValue::from_static("no-referrer"));
     response
 }
 

@@ -70,7 +70,8 @@ async fn every_address_needs_the_scope_and_a_token_of_this_tenant() {
     let (this, other) = (Tenant::fresh().await, Tenant::fresh().await);
     for (method, path) in ADDRESSES {
         let what = format!("{method} {path}");
-        let without = client().request(method.parse().expect("a method"), format!("{}/t/{}/admin/{path}", this.server.url, this.name));
+        let without = client()
+            .request(method.parse().expect("a method"), format!("{}/t/{}/admin/{path}", this.server.url, this.name));
         let answer = problem(Answer::of(without).await, 401);
         assert_eq!(answer.header("www-authenticate"), "Bearer", "{what}");
         // O11: the other scopes do not stand for it.
@@ -106,9 +107,11 @@ async fn what_is_not_there_is_told() {
     ] {
         problem(ask(&tenant, method, path, &token).await, 404);
     }
-    for (method, path, allow) in
-        [("PUT", "clients", "GET, HEAD, POST"), ("PATCH", "users/x", "GET, HEAD, DELETE"), ("GET", "api-keys/x", "DELETE")]
-    {
+    for (method, path, allow) in [
+        ("PUT", "clients", "GET, HEAD, POST"),
+        ("PATCH", "users/x", "GET, HEAD, DELETE"),
+        ("GET", "api-keys/x", "DELETE"),
+    ] {
         assert_eq!(problem(ask(&tenant, method, path, &token).await, 405).header("allow"), allow, "{method} {path}");
     }
     for (path, body, status) in [
@@ -167,11 +170,19 @@ async fn u07_secrets_are_shown_once_and_kept_as_hashes() {
     let directory = tenant.server.app.directory().expect("a directory");
     let role = directory.tenant(&tenant.name).expect("the tenant").role.to_string();
     for table in ["client", "account", "session", "approval", "refresh_token", "code"] {
-        let rows = sql::run(&tenant.server.cluster.urls.app_admin().expect("admin"), &format!("SELECT t::text FROM {role}.{table} t")).await;
+        let rows = sql::run(
+            &tenant.server.cluster.urls.app_admin().expect("admin"),
+            &format!("SELECT t::text FROM {role}.{table} t"),
+        )
+        .await;
         assert!(secrets.iter().all(|secret| !rows.contains(secret)), "{table}");
     }
     for table in ["api_key", "change", "key", "tenant"] {
-        let rows = sql::run(&tenant.server.cluster.urls.app_admin().expect("admin"), &format!("SELECT t::text FROM control.{table} t")).await;
+        let rows = sql::run(
+            &tenant.server.cluster.urls.app_admin().expect("admin"),
+            &format!("SELECT t::text FROM control.{table} t"),
+        )
+        .await;
         assert!(secrets.iter().all(|secret| !rows.contains(secret)), "control.{table}");
     }
     ledger::each_left_one_record().await;
@@ -182,7 +193,8 @@ async fn a_revoked_api_key_is_refused_by_every_replica_within_a_second() {
     let tenant = Tenant::fresh().await;
     let replica = replica().await;
     tenant.set(&Settings { api_keys: true, ..Settings::default() }).await;
-    let made = post(&tenant, "api-keys", &json!({ "scope": "system/*.rs", "name": "notebook" })).await.expect(201).json();
+    let made =
+        post(&tenant, "api-keys", &json!({ "scope": "system/*.rs", "name": "notebook" })).await.expect(201).json();
     let shown = format!("ApiKey {}", made["key"].as_str().expect("a key"));
     poll::until("both servers take the key", async || {
         read(tenant.server, &tenant, &shown).await == 404 && read(replica, &tenant, &shown).await == 404

@@ -16,7 +16,11 @@ use vitals_store::{
 };
 
 use super::guard::Refused;
-use crate::{audit::AuditUnavailable, failure::Failure, rest::{Format, respond}};
+use crate::{
+    audit::AuditUnavailable,
+    failure::Failure,
+    rest::{Format, respond},
+};
 
 /// The reason of a failure after which nobody knows whether the change was made.
 const UNCERTAIN: &str = "database failed";
@@ -197,7 +201,8 @@ impl From<Failure> for Problem {
         // Challenges and times are those of an answer with an OperationOutcome.
         let like = respond::failure(&failure, Format::Json);
         let kept = |name: &HeaderName| *name != header::CONTENT_TYPE && *name != header::CONTENT_LENGTH;
-        let headers = like.headers().iter().filter(|(name, _)| kept(name)).map(|(n, v)| (n.clone(), v.clone())).collect();
+        let headers =
+            like.headers().iter().filter(|(name, _)| kept(name)).map(|(n, v)| (n.clone(), v.clone())).collect();
         let detail = failure.issues.into_iter().next().map(|issue| issue.diagnostics).unwrap_or_default();
         Self { headers, ..Self::new(like.status(), failure.reason, detail) }
     }
@@ -239,9 +244,10 @@ impl From<ControlError> for Problem {
             ControlError::Taken(_) => Self::conflict("name taken", detail()),
             ControlError::Unknown(_) => Self::no_such_tenant(),
             ControlError::NotConfirmed(name) => Self::not_confirmed(name),
-            ControlError::Issuer(IssuerError::SecondSpelling { .. } | IssuerError::Differs { .. }) => {
-                Self::conflict("issuer registered otherwise", detail())
-            }
+            ControlError::Issuer(IssuerError::Unknown { .. }) => Self::no_such("issuer"),
+            ControlError::Issuer(
+                IssuerError::SecondSpelling { .. } | IssuerError::Differs { .. } | IssuerError::Registered { .. },
+            ) => Self::conflict("issuer registered otherwise", detail()),
             ControlError::Isolation(_) | ControlError::Issuer(_) => Self::unprocessable(detail()),
             ControlError::Full(_) | ControlError::NotSetUp => Self::unavailable("no role left", detail()),
             ControlError::Unsettled { .. } | ControlError::InUse(_) => Self::unavailable("tenant in use", detail()),

@@ -20,6 +20,7 @@ mod api_keys;
 mod clients;
 mod issuers;
 mod keys;
+mod problems;
 mod route;
 mod sessions;
 mod users;

@@ -86,6 +86,9 @@ pub enum AccountError {
     /// The database failed.
     #[error("cannot read or write accounts")]
     Store(#[from] StoreError),
+    /// A rule that could not be carried out.
+    #[error(transparent)]
+    Desk(#[from] super::DeskError),
     /// What was taken back could not be written down.
     #[error(transparent)]
     Revoke(#[from] RevokeError),
@@ -95,8 +98,9 @@ pub enum AccountError {
 pub enum Attempt {
     /// It is them.
     Success(Box<Account>),
-    /// No such account, wrong password, locked: nobody is told which.
-    Failure,
+    /// No such account, wrong password, locked: nobody is told which. The id of the account, where there is one, for
+    /// the trail alone.
+    Failure(Option<String>),
     /// This address failed too often: none was tried. How long to wait.
     Wait(TimeDelta),
 }
@@ -109,7 +113,8 @@ pub fn folded(username: &str) -> String {
 /// Makes an account.
 pub async fn create(desk: &Desk, tenant: &std::sync::Arc<Tenant>, new: NewAccount) -> Result<Created, AccountError> {
     let username = folded(&new.username);
-    let printable = |text: &str| !text.chars().any(char::is_control) && (1..=LONGEST_NAME).contains(&text.chars().count());
+    let printable =
+        |text: &str| !text.chars().any(char::is_control) && (1..=LONGEST_NAME).contains(&text.chars().count());
     if !printable(&username) || username.contains(char::is_whitespace) {
         return Err(AccountError::Username);
     }
@@ -194,7 +199,9 @@ pub async fn attempt(
     }
     let mut tx = desk.pool.authorization(tenant).await?;
     let found = tx.account_by_username(&folded(username)).await?;
-    let tried = found.filter(|account| account.revoked.is_none() && account.locked_until.is_none_or(|until| until <= now));
+    let id = found.as_ref().map(|account| account.id.clone());
+    let tried =
+        found.filter(|account| account.revoked.is_none() && account.locked_until.is_none_or(|until| until <= now));
     // Counted before it is compared: of many that are tried at once, only the first few are.
     if let Some(account) = &tried {
         count(&mut tx, account, now).await?;
@@ -204,7 +211,7 @@ pub async fn attempt(
     let equal = desk.people.passwords.are_equal(password, hash).await;
     let Some(account) = tried.filter(|_| equal) else {
         desk.people.attempts.failed(tenant, address, now);
-        return Ok(Attempt::Failure);
+        return Ok(Attempt::Failure(id));
     };
     let mut tx = desk.pool.authorization(tenant).await?;
     tx.clear_failures(&account.id).await?;

@@ -41,11 +41,5 @@ pub async fn lock_down(desk: &Desk, tenant: &Arc<Tenant>) -> Result<LockedDown, 
     let approvals = tx.end_all_approvals(now).await?;
     let secrets = tx.clear_client_secrets().await?;
     tx.commit().await?;
-    Ok(LockedDown {
-        sessions: sessions.len(),
-        approvals: approvals.len(),
-        secrets,
-        api_keys,
-        keys: rotated.kids,
-    })
+    Ok(LockedDown { sessions: sessions.len(), approvals: approvals.len(), secrets, api_keys, keys: rotated.kids })
 }

@@ -29,7 +29,7 @@ pub async fn begin(
     address: Option<IpAddr>,
 ) -> Result<String, StoreError> {
     let now = desk.clock.now();
-    let secret = secrets::generate();
+    let secret = secrets::random();
     let session = Session {
         hash: secrets::hash(&secret),
         id: Uuid::new_v4().to_string(),

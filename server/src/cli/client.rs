@@ -98,7 +98,9 @@ fn read(option: &str, file: &Path) -> Result<String, CommandError> {
 
 /// A self-signed certificate as the key set that registers it (RFC 8705, section 2.2.2).
 fn own_certificate(pem: &str) -> Result<String, CommandError> {
-    let body = pem.split_once("-----BEGIN CERTIFICATE-----").and_then(|(_, rest)| rest.split_once("-----END CERTIFICATE-----"));
+    let body = pem
+        .split_once("-----BEGIN CERTIFICATE-----")
+        .and_then(|(_, rest)| rest.split_once("-----END CERTIFICATE-----"));
     let Some((body, _)) = body else {
         return Err(CommandError::usage("--certificate is not a certificate in PEM"));
     };

@@ -9,6 +9,7 @@ use vitals_access::{
     audit::{AuditRecord, Decision},
     tenant::Tenant,
 };
+use vitals_fhir::temporal::instant;
 use vitals_store::audit::{AuditReader, Direction};
 
 use super::{CommandError, Opened, args::TenantLockdownArgs, desk::AtDesk, print, tenant::wait_for_newest};
@@ -31,8 +32,8 @@ struct Caller {
     denied: u64,
     written: u64,
     patients: usize,
-    first: Option<DateTime<Utc>>,
-    last: Option<DateTime<Utc>>,
+    first: Option<String>,
+    last: Option<String>,
     addresses: BTreeSet<String>,
     #[serde(skip)]
     seen: BTreeSet<String>,
@@ -100,8 +101,9 @@ impl Caller {
         self.seen.extend(record.patient.into_iter().chain(record.patients));
         self.patients = self.seen.len();
         // Records come newest first.
-        self.first = Some(record.time);
-        self.last.get_or_insert(record.time);
+        let time = instant(record.time.timestamp_millis());
+        self.last.get_or_insert_with(|| time.clone());
+        self.first = Some(time);
         if self.addresses.len() < ADDRESSES {
             self.addresses.extend(record.address);
         }
@@ -124,7 +126,6 @@ fn tell(report: &Report) -> Result<(), CommandError> {
     } else {
         print::line(&format!("\nwhat was done in the last {} days:", report.days))?;
         let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
-        let time = |time: &Option<DateTime<Utc>>| time.map(|time| time.format("%Y-%m-%d %H:%M").to_string());
         let rows: Vec<Vec<String>> = report
             .callers
             .iter()
@@ -136,15 +137,12 @@ fn tell(report: &Report) -> Result<(), CommandError> {
                     caller.denied.to_string(),
                     caller.written.to_string(),
                     caller.patients.to_string(),
-                    time(&caller.last).unwrap_or_default(),
+                    text(&caller.last),
                     caller.addresses.iter().cloned().collect::<Vec<_>>().join(" "),
                 ]
             })
             .collect();
-        print::table(
-            &["client", "subject", "allowed", "denied", "writes", "patients", "last", "addresses"],
-            &rows,
-        )?;
+        print::table(&["client", "subject", "allowed", "denied", "writes", "patients", "last", "addresses"], &rows)?;
     }
     print::line("\nto issue anew:")?;
     for id in secrets {

@@ -17,8 +17,7 @@ use vitals_store::{
 use super::{
     CommandError, Connection, Exit, Needs, Opened,
     args::{Isolation, TenantCommand, TenantCreateArgs, TenantDeleteArgs},
-    issuer, print,
-    lockdown,
+    issuer, lockdown, print,
     recorded::Recorder,
     tenant_settings,
 };

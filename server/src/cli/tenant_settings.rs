@@ -162,7 +162,8 @@ mod tests {
         let good = ["https://app.example", "http://127.0.0.1:9000"].map(str::to_owned);
         assert_eq!(origins(&good).unwrap(), good);
         assert_eq!(origins(&[String::new()]).unwrap(), Vec::<String>::new());
-        for bad in ["https://app.example/", "https://app.example:443", "app.example", "null", "https://A.example", "*"] {
+        for bad in ["https://app.example/", "https://app.example:443", "app.example", "null", "https://A.example", "*"]
+        {
             assert_eq!(origins(&[bad.to_owned()]).unwrap_err().exit(), super::super::Exit::Usage, "{bad}");
         }
     }

@@ -170,7 +170,15 @@ const ROWS: &[Row] = &[
 type AdminRow = (&'static str, &'static str, &'static str, &'static str, Content, &'static str, Content);
 
 const ADMIN: &[AdminRow] = &[
-    ("GET", "/clients", "listClients", "Apps and services that may ask for tokens", NONE, "200", Content::Json("Clients")),
+    (
+        "GET",
+        "/clients",
+        "listClients",
+        "Apps and services that may ask for tokens",
+        NONE,
+        "200",
+        Content::Json("Clients"),
+    ),
     (
         "POST",
         "/clients",
@@ -242,7 +250,15 @@ const ADMIN: &[AdminRow] = &[
         Content::Json("ApiKey"),
     ),
     ("DELETE", "/api-keys/{id}", "revokeApiKey", "End a key", NONE, "204", NONE),
-    ("GET", "/keys", "listSigningKeys", "The keys that tokens are signed with", NONE, "200", Content::Json("SigningKeys")),
+    (
+        "GET",
+        "/keys",
+        "listSigningKeys",
+        "The keys that tokens are signed with",
+        NONE,
+        "200",
+        Content::Json("SigningKeys"),
+    ),
     (
         "POST",
         "/keys",
@@ -252,7 +268,15 @@ const ADMIN: &[AdminRow] = &[
         "201",
         Content::Json("SigningKeys"),
     ),
-    ("GET", "/sessions", "listSessions", "Who is signed in, and what was approved", NONE, "200", Content::Json("Sessions")),
+    (
+        "GET",
+        "/sessions",
+        "listSessions",
+        "Who is signed in, and what was approved",
+        NONE,
+        "200",
+        Content::Json("Sessions"),
+    ),
     ("DELETE", "/sessions/{id}", "revokeSession", "End a session or an approval", NONE, "204", NONE),
 ];
 

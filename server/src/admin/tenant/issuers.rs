@@ -52,5 +52,10 @@ fn asked(wire: Wire) -> Result<NewIssuer, Problem> {
         (None, Some(url)) => IssuerKeys::Url(url),
         _ => return Err(Problem::unprocessable("Give its keys: jwks or jwks_uri, one of them.")),
     };
-    Ok(NewIssuer { url: wire.issuer, keys, strict: wire.strict, max_lifetime: wire.max_lifetime.map(Duration::from_secs) })
+    Ok(NewIssuer {
+        url: wire.issuer,
+        keys,
+        strict: wire.strict,
+        max_lifetime: wire.max_lifetime.map(Duration::from_secs),
+    })
 }

@@ -132,7 +132,10 @@ pub fn schemas() -> Map<String, Value> {
     );
     put(
         "Sessions",
-        &[("sessions", list(&object(&[("id", text())], &["id"]))), ("approvals", list(&object(&[("id", text())], &["id"])))],
+        &[
+            ("sessions", list(&object(&[("id", text())], &["id"]))),
+            ("approvals", list(&object(&[("id", text())], &["id"]))),
+        ],
         &["sessions", "approvals"],
     );
     schemas
