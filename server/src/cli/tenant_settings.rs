@@ -164,7 +164,7 @@ mod tests {
         assert_eq!(origins(&[String::new()]).unwrap(), Vec::<String>::new());
         for bad in ["https://app.example/", "https://app.example:443", "app.example", "null", "https://A.example", "*"]
         {
-            assert_eq!(origins(&[bad.to_owned()]).unwrap_err().exit(), super::super::Exit::Usage, "{bad}");
+            assert_eq!(origins(&[bad.to_owned()]).unwrap_err().exit(), crate::cli::Exit::Usage, "{bad}");
         }
     }
 
