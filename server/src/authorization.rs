@@ -21,7 +21,7 @@ pub mod tokens;
 
 use std::sync::Arc;
 
-use vitals_access::{clock::Clock, keys::SigningKey, tenant::Tenant};
+use vitals_access::{clock::Clock, dpop::DpopNonces, keys::SigningKey, tenant::Tenant};
 use vitals_store::{
     control::poll::DirectoryFeed,
     pool::TenantPool,
@@ -64,6 +64,8 @@ pub struct Desk {
     pub people: Arc<People>,
     /// Opened signing keys.
     pub signers: Signers,
+    /// Nonces of DPoP proofs.
+    pub nonces: DpopNonces,
 }
 
 impl Desk {

@@ -12,6 +12,8 @@ use vitals_access::{
 };
 
 mod authorize;
+mod binding;
+mod client_auth;
 mod consent;
 mod cookie;
 mod form;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use vitals_access::{
     audit::AuditRecord,
+    dpop::DpopNonces,
     tenant::{Tenant, TenantName},
 };
 use vitals_store::{
@@ -53,6 +54,7 @@ async fn desk(opened: &Opened<'_>) -> Result<Desk, CommandError> {
     let logins = (0..LOGINS).map(|slot| opened.urls.login(slot)).collect::<Result<Vec<_>, _>>()?;
     let versions = ServedVersions { oldest: SchemaVersions::oldest(), newest: SchemaVersions::newest() };
     let limits = PoolLimits { connections: 2, per_tenant: 2, ..PoolLimits::default() };
+    let master_key = opened.master_key()?;
     let public_url = opened.public_url().await?;
     let feed = DirectoryFeed::of_command(FeedOptions {
         database_url: opened.urls.app.clone(),
@@ -66,7 +68,8 @@ async fn desk(opened: &Opened<'_>) -> Result<Desk, CommandError> {
         feed,
         urls: opened.urls.clone(),
         public_url,
-        master_key: opened.master_key()?,
+        nonces: DpopNonces::new(&master_key.derive("dpop-nonce")),
+        master_key,
         clock: Arc::clone(&opened.clock),
         people: Arc::default(),
         signers: Signers::default(),

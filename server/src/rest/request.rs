@@ -37,7 +37,7 @@ pub struct Incoming {
     pub headers: HeaderMap,
     /// The body, unread.
     pub body: Body,
-    /// The peer.
+    /// The client's, as far as it is known: the peer's, or what a trusted proxy says.
     pub address: Option<IpAddr>,
     /// The client certificate, proven to us or to a trusted proxy.
     pub certificate: Option<Arc<ClientCertificate>>,
@@ -45,7 +45,30 @@ pub struct Incoming {
     pub request_id: String,
 }
 
+/// Where a request came from: what its record says whatever becomes of it.
+#[derive(Clone, Debug)]
+pub struct Whence {
+    /// The id it goes by.
+    pub request_id: String,
+    /// The client's address.
+    pub address: Option<IpAddr>,
+    /// The thumbprint of its certificate.
+    pub certificate: Option<String>,
+    /// The path it asked for.
+    pub path: String,
+}
+
 impl Incoming {
+    /// Where it came from.
+    pub fn whence(&self) -> Whence {
+        Whence {
+            request_id: self.request_id.clone(),
+            address: self.address,
+            certificate: self.certificate.as_ref().map(|certificate| certificate.thumbprint_text()),
+            path: self.path.clone(),
+        }
+    }
+
     /// Reads the body, up to a limit.
     pub async fn read_body(&mut self, limit: usize) -> Result<Vec<u8>, Failure> {
         let too_large = || {
