@@ -7,8 +7,8 @@ use std::sync::{
 
 use reqwest::{Client, Method};
 use serde_json::{Map, Value, json};
-use vitals_access::{clock::Clock as _, keys::SigningKey, tenant::TenantName};
-use vitals_store::control::{keys, tenants};
+use vitals_access::{clock::Clock as _, keys::SigningKey, settings::Settings, tenant::TenantName};
+use vitals_store::control::{keys, settings, tenants};
 
 use crate::{Answer, Server, oracle, server};
 
@@ -78,14 +78,9 @@ impl Tenant {
 
     /// Switches on what these settings say, as an operator would.
     pub async fn set(&self, settings: &Value) {
-        let (name, settings) = (self.name.as_str(), settings.to_string().replace('\'', "''"));
-        let change = format!(
-            "BEGIN; SELECT pg_advisory_xact_lock(7311, 1); \
-             UPDATE control.tenant SET settings = '{settings}' WHERE name = '{name}'; \
-             INSERT INTO control.change (tenant, kind, subject, at) \
-             SELECT role, 'tenant', name, statement_timestamp() FROM control.tenant WHERE name = '{name}'; COMMIT"
-        );
-        self.server.cluster.sql(&change).await;
+        let settings: Settings = serde_json::from_value(settings.clone()).expect("settings of a tenant");
+        let mut admin = self.server.cluster.admin().await;
+        settings::set(&mut admin, &self.name, &settings, self.server.clock.now()).await.expect("they are set");
         self.server.app.feed.refresh().await.expect("the directory is read");
     }
 
