@@ -112,6 +112,7 @@ pub async fn start(parts: Parts) -> Result<Arc<App>, AppError> {
         public_url: public_url.clone(),
         master_key: master_key.clone(),
         clock: Arc::clone(&clock),
+        people: Arc::default(),
         signers: Signers::default(),
         nonces: nonces.clone(),
     };
