@@ -27,6 +27,7 @@ mod fhir_wire;
 mod isolation;
 mod layers;
 mod migrations;
+mod oauth_certificates;
 mod oauth_token;
 mod operator;
 mod poisoning;

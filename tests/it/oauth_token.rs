@@ -1,15 +1,14 @@
 //! The token endpoint as apps and services use it: what they get, and what it is good for.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use vitals_access::clock::Clock as _;
 use vitals_store::authorization::Authentication;
 use vitals_tests::{
     Answer, Tenant,
     forge::Forge,
     ledger,
-    oauth::{
-        CALLBACK, Prover, VERIFIER, app, approved, assertion, assertion_claims, claims, header, post, service, shows,
-    },
+    oauth::{CALLBACK, VERIFIER, app, approved, assertion, assertion_claims, claims, header, post, service, shows},
+    proof::{About, ProofKey},
     samples,
     tenant::client,
 };
@@ -119,10 +118,10 @@ async fn dpop_binds_tokens_to_a_key() {
     let registered = tenant.register(app(Authentication::None, "patient/*.rs offline_access")).await;
     let id = registered.client.id.as_str();
     let user = tenant.account(Some("Patient/p1"), "patient/*.rs").await;
-    let (prover, thief) = (Prover::default(), Prover::default());
+    let (prover, thief) = (ProofKey::generate(), ProofKey::generate());
     let now = tenant.server.clock.now().timestamp();
     let url = tenant.auth("token");
-    let prove = |by: &Prover| by.proof(&Prover::claims("POST", &url, now));
+    let prove = |by: &ProofKey| by.proof(About { method: "POST", url: &url, token: None, now }, &[]);
     let code = tenant.approve(approved(id, &user, "patient/*.rs offline_access", None)).await;
     let asked = post(&url, &for_code(id, &code)).header("dpop", prove(&prover));
     let answer = Answer::of(asked).await.expect(200);
@@ -135,8 +134,8 @@ async fn dpop_binds_tokens_to_a_key() {
     // As Bearer it is worth nothing; with a proof of its key it is.
     tenant.get("Patient", token).await.expect(401);
     let resource = format!("{}/Patient", tenant.base());
-    let asked = |by: &Prover| {
-        let proof = by.with_token("GET", &resource, now, token);
+    let asked = |by: &ProofKey| {
+        let proof = by.proof(About { method: "GET", url: &resource, token: Some(token), now }, &[]);
         client().get(&resource).header("authorization", format!("DPoP {token}")).header("dpop", proof)
     };
     Answer::of(asked(&prover)).await.expect(200);
@@ -159,7 +158,7 @@ async fn a_tenant_that_wants_proof_issues_nothing_without_and_asks_for_its_nonce
     tenant.set(&json!({ "require_proof": true })).await;
     let key = Forge::p384();
     let id = tenant.register(service(&key, "system/*.rs")).await.client.id;
-    let prover = Prover::default();
+    let prover = ProofKey::generate();
     let url = tenant.auth("token");
     let ask = async |proof: Option<String>| {
         let jwt = assertion(&key, "ES384", &assertion_claims(&tenant, &id));
@@ -171,16 +170,15 @@ async fn a_tenant_that_wants_proof_issues_nothing_without_and_asks_for_its_nonce
         }
         Answer::of(asked).await
     };
-    let mut claims = Prover::claims("POST", &url, tenant.server.clock.now().timestamp());
+    let now = tenant.server.clock.now().timestamp();
+    let prove = |nonce: Value| prover.proof(About { method: "POST", url: &url, token: None, now }, &[("nonce", nonce)]);
 
     assert_eq!(ask(None).await.expect(400).json()["error"], "invalid_dpop_proof");
-    let told = ask(Some(prover.proof(&claims))).await.expect(400);
+    let told = ask(Some(prove(Value::Null))).await.expect(400);
     assert_eq!(told.json()["error"], "use_dpop_nonce");
-    claims["nonce"] = json!("made-up");
-    claims["jti"] = json!("another");
-    assert_eq!(ask(Some(prover.proof(&claims))).await.expect(400).json()["error"], "use_dpop_nonce");
-    claims["nonce"] = json!(told.header("dpop-nonce"));
-    assert_eq!(ask(Some(prover.proof(&claims))).await.expect(200).json()["token_type"], "DPoP");
-    assert_eq!(ask(Some(prover.proof(&claims))).await.expect(400).json()["error"], "invalid_dpop_proof");
+    assert_eq!(ask(Some(prove(json!("made-up")))).await.expect(400).json()["error"], "use_dpop_nonce");
+    let good = prove(json!(told.header("dpop-nonce")));
+    assert_eq!(ask(Some(good.clone())).await.expect(200).json()["token_type"], "DPoP");
+    assert_eq!(ask(Some(good)).await.expect(400).json()["error"], "invalid_dpop_proof", "a proof is good once");
     ledger::each_left_one_record().await;
 }

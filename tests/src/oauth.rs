@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use aws_lc_rs::digest;
 use serde_json::{Value, json};
 use uuid::Uuid;
 use vitals_access::{clock::Clock as _, tenant};
@@ -206,35 +205,4 @@ pub fn shows(assertion: &str) -> [(&str, &str); 2] {
         ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
         ("client_assertion", assertion),
     ]
-}
-
-/// Makes DPoP proofs with a P-256 key of its own.
-pub struct Prover(Forge);
-
-impl Default for Prover {
-    fn default() -> Self {
-        Self(Forge::p256())
-    }
-}
-
-impl Prover {
-    /// The claims of a good proof of a request.
-    pub fn claims(method: &str, url: &str, now: i64) -> Value {
-        json!({ "htm": method, "htu": url, "iat": now, "jti": Uuid::new_v4().to_string() })
-    }
-
-    /// A proof of these claims.
-    pub fn proof(&self, claims: &Value) -> String {
-        let mut jwk = self.0.jwk("");
-        jwk.as_object_mut().expect("an object").remove("kid");
-        let header = json!({ "typ": "dpop+jwt", "alg": "ES256", "jwk": jwk });
-        self.0.token(&header.to_string(), &claims.to_string())
-    }
-
-    /// A proof of a request that shows a token.
-    pub fn with_token(&self, method: &str, url: &str, now: i64, token: &str) -> String {
-        let mut claims = Self::claims(method, url, now);
-        claims["ath"] = json!(forge::b64(digest::digest(&digest::SHA256, token.as_bytes()).as_ref()));
-        self.proof(&claims)
-    }
 }

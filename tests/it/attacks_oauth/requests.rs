@@ -244,3 +244,63 @@ async fn registration_is_off_unless_switched_on_and_needs_its_token() {
     }
     ledger::each_left_one_record().await;
 }
+
+/// Sends a user's browser to `authorize`.
+async fn visit(tenant: &Tenant, pairs: &[(String, String)]) -> Answer {
+    let url = format!("{}?{}", tenant.auth("authorize"), vitals_fhir::search::form_text(pairs));
+    Answer::of(vitals_tests::tenant::client().get(url)).await.sound()
+}
+
+#[tokio::test]
+async fn authorize_sends_nobody_to_an_address_that_it_does_not_trust() {
+    let world = World::new().await;
+    for (label, name, value) in [
+        ("O12 no challenge", "code_challenge", ""),
+        ("O12 plain", "code_challenge_method", "plain"),
+        ("O13 prefix", "redirect_uri", "https://app.example/callbackx"),
+        ("O13 attacker", "redirect_uri", "https://attacker.example/callback"),
+        ("O13 localhost", "redirect_uri", "http://localhost:4000/callback"),
+        ("O13 none", "redirect_uri", ""),
+        ("O13 no such app", "client_id", "nobody"),
+    ] {
+        let answer = visit(&world.tenant, &request(&world.tenant, &world.app, &[(name, value)])).await.expect(400);
+        assert_eq!(answer.header("location"), "", "{label}");
+    }
+    let foreign = Tenant::fresh().await.base();
+    for (label, name, value, error) in [
+        ("O17 another base", "aud", foreign.as_str(), "invalid_request"),
+        ("O17 none", "aud", "", "invalid_request"),
+        ("O18 forged", "launch", "forged", "invalid_request"),
+        ("O12 another response type", "response_type", "token", "unsupported_response_type"),
+    ] {
+        let answer = visit(&world.tenant, &request(&world.tenant, &world.app, &[(name, value)])).await;
+        assert!((302..=303).contains(&answer.status), "{label}: {}", answer.status);
+        let location = answer.header("location");
+        assert!(location.starts_with(&format!("{CALLBACK}?error={error}&")), "{label}: {location}");
+        assert!(location.contains("state=s-1") && location.contains("iss="), "{label}: {location}");
+    }
+    ledger::each_left_one_record().await;
+}
+
+#[tokio::test]
+async fn a_pushed_request_is_good_once_for_its_app_at_its_tenant() {
+    let world = World::new().await;
+    let stranger = world.tenant.register(app(Authentication::None, "patient/*.rs")).await.client.id;
+    let other = World::new().await;
+    let pushed = push(&world, &[]).await.expect(201).json();
+    let uri = text(&pushed, "request_uri");
+    let with = |client: &str, uri: &str| {
+        vec![("client_id".to_owned(), client.to_owned()), ("request_uri".to_owned(), uri.to_owned())]
+    };
+    let unknown = visit(&other.tenant, &with(&other.app, "urn:ietf:params:oauth:request_uri:never-was")).await;
+    let foreign = visit(&other.tenant, &with(&other.app, uri)).await;
+    assert_eq!((foreign.status, &foreign.body.len()), (400, &unknown.body.len()));
+    visit(&world.tenant, &with(&stranger, uri)).await.expect(400);
+    let mut beside = with(&world.app, uri);
+    beside.push(("redirect_uri".to_owned(), "https://attacker.example/".to_owned()));
+    // What stands beside it counts for nothing: the user goes on with what was pushed.
+    let page = visit(&world.tenant, &beside).await;
+    assert!(page.status < 400 && !page.holds("attacker.example"), "{}: {}", page.status, page.body);
+    visit(&world.tenant, &with(&world.app, uri)).await.expect(400);
+    ledger::each_left_one_record().await;
+}
