@@ -19,13 +19,14 @@ mod starting;
 mod table;
 mod tenants;
 mod timing;
+mod tokens;
 
 use postgres::Postgres;
 use program::{Folder, Program};
 use table::Table;
 
 /// The parts, in the order they run. The last makes thousands of roles in the database that the others use.
-const PARTS: [&str; 7] = ["requests", "handshakes", "starting", "tenants", "timing", "slow", "roles"];
+const PARTS: [&str; 8] = ["requests", "handshakes", "starting", "tenants", "timing", "slow", "tokens", "roles"];
 
 fn main() {
     // cargo adds options of its own, such as --bench.
@@ -74,6 +75,9 @@ fn main() {
     }
     if is_wanted("slow") {
         runtime.block_on(slow::run(&program, &folder, &server, &mut table));
+    }
+    if is_wanted("tokens") {
+        runtime.block_on(tokens::run(&program, &folder, &server, &mut table));
     }
     if is_wanted("roles") {
         roles::run(&postgres, &mut table);
