@@ -11,8 +11,12 @@ use std::{
 
 use aws_lc_rs::signature::{ECDSA_P384_SHA384_FIXED, RSA_PKCS1_2048_8192_SHA384, UnparsedPublicKey};
 use serde_json::json;
-use vitals_access::keys::{SigningAlgorithm, SigningKey};
+use vitals_access::{
+    clock::Clock as _,
+    keys::{SigningAlgorithm, SigningKey},
+};
 use vitals_fhir::search::form_text;
+use vitals_server::clock::SystemClock;
 use vitals_tests::forge::{Forge, unb64};
 
 use crate::{
@@ -53,7 +57,7 @@ pub async fn run(program: &Program, folder: &Folder, server: &Serving, table: &m
         let asked = assertions.iter().map(|jwt| request(jwt)).collect();
         let before = process::time_of(server.process());
         let (count, took, latencies) = drive(server, asked).await;
-        let cost = (process::time_of(server.process()) - before).as_secs_f64() * 1e3 / count;
+        let cost = process::time_of(server.process()).saturating_sub(before).as_secs_f64() * 1e3 / count;
         let what = format!("tokens by an assertion, {algorithm}");
         table.row(&what, count / took.as_secs_f64(), "/s", &Limit::Asked(ASKED));
         table.row(&format!("{what}: median of {CONNECTIONS} at once"), latencies.median(), "ms", &Limit::None);
@@ -64,7 +68,7 @@ pub async fn run(program: &Program, folder: &Folder, server: &Serving, table: &m
 }
 
 fn assertion(key: &Forge, algorithm: &str, client: &str, audience: &str) -> String {
-    let expires = chrono::DateTime::<chrono::Utc>::from(std::time::SystemTime::now()).timestamp() + 280;
+    let expires = SystemClock.now().timestamp() + 280;
     let claims = json!({
         "iss": client, "sub": client, "aud": audience, "exp": expires, "jti": uuid::Uuid::new_v4().to_string(),
     });

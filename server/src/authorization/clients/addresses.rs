@@ -70,8 +70,7 @@ fn web(uri: &str) -> Result<(), &'static str> {
         return Err("must not name a user");
     }
     match (url.scheme(), url.host()) {
-        ("https", Some(_)) => Ok(()),
-        ("http", Some(Host::Domain("localhost"))) => Ok(()),
+        ("https", Some(_)) | ("http", Some(Host::Domain("localhost"))) => Ok(()),
         ("http", Some(Host::Ipv4(address))) if address.is_loopback() => Ok(()),
         ("http", Some(Host::Ipv6(address))) if address.is_loopback() => Ok(()),
         ("http", _) => Err("must be https: http is for the loopback interface alone"),
