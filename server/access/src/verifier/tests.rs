@@ -193,12 +193,11 @@ fn word(outcome: &Result<Access, Refusal>) -> &'static str {
         Err(Refusal::Invalid { expired: false, .. }) => "invalid",
         Err(Refusal::Invalid { expired: true, .. }) => "expired",
         Err(Refusal::UnknownIssuer(_)) => "unknown issuer",
-        Err(Refusal::UnknownKey { .. }) => "unknown key",
+        Err(Refusal::UnknownKey { .. } | Refusal::UnknownApiKey) => "unknown key",
         Err(Refusal::WrongTenant(_)) => "wrong tenant",
         Err(Refusal::Suspended(_)) => "suspended",
         Err(Refusal::Proof { nonce: ProofNonce::Passed, .. }) => "proof",
         Err(Refusal::Proof { nonce: ProofNonce::Wanted, .. }) => "nonce",
-        Err(Refusal::UnknownApiKey) => "unknown key",
         Err(Refusal::NoCredentials | Refusal::BadRequest(_)) => "not the verifier's",
     }
 }
