@@ -14,6 +14,7 @@ pub mod examples;
 pub mod forge;
 pub mod issuer;
 pub mod ledger;
+pub mod oauth;
 pub mod oracle;
 pub mod pki;
 pub mod plant;
