@@ -71,6 +71,7 @@ pub(crate) async fn guarded(
     let request_id = uuid::Uuid::new_v4().to_string();
     let (incoming, malformed) = incoming(&app, request, request_id.clone());
     let method = incoming.method.clone();
+    let proves = credentials::uses_proof(&incoming.headers);
     let span = tracing::info_span!(
         "request",
         otel.kind = "server",
@@ -131,6 +132,9 @@ pub(crate) async fn guarded(
             respond::failure(&recorded.err().unwrap_or(failure), Format::Json)
         }
     };
+    if proves {
+        credentials::offer_nonce(&app, &mut response);
+    }
     let headers = response.headers_mut();
     for (name, value) in [("x-request-id", request_id), ("traceparent", trace.to_string())] {
         if let Ok(value) = HeaderValue::from_str(&value) {

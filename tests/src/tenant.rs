@@ -7,7 +7,12 @@ use std::sync::{
 
 use reqwest::{Client, Method};
 use serde_json::{Map, Value, json};
-use vitals_access::{clock::Clock as _, keys::SigningKey, settings::Settings, tenant::TenantName};
+use vitals_access::{
+    clock::Clock as _,
+    keys::{ACCESS_TOKEN, SigningKey},
+    settings::Settings,
+    tenant::TenantName,
+};
 use vitals_store::control::{keys, settings, tenants};
 
 use crate::{Answer, Server, oracle, server};
@@ -164,6 +169,6 @@ impl Token<'_> {
 
     /// The signed token.
     pub fn sign(self) -> String {
-        self.key.sign(&Value::Object(self.claims))
+        self.key.sign(ACCESS_TOKEN, &Value::Object(self.claims))
     }
 }
