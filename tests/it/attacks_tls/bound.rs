@@ -1,12 +1,21 @@
 //! O25 over real handshakes and behind proxies: tokens that are bound to a certificate (RFC 8705, section 3), and tenants
 //! that want one for every request.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::json;
 use vitals_server::config::ClientAuth;
 use vitals_tests::{
     Answer, Options, Server, Tenant, cluster, ledger,
     pki::{Authority, Folder, Holder},
 };
+
+const HERE: [u8; 4] = [127, 0, 0, 1];
+const PROXY: [u8; 4] = [127, 0, 0, 2];
+
+/// A certificate as a proxy hands it on (RFC 9440).
+fn told(holder: &Holder) -> String {
+    format!(":{}:", STANDARD.encode(&holder.chain[0]))
+}
 
 struct World {
     server: &'static Server,
@@ -46,12 +55,8 @@ async fn a_token_of_a_certificate_is_worth_nothing_without_it() {
     let tenant = Tenant::on(world.server).await;
     let (own, other) = (world.clients.client("own"), world.clients.client("other"));
     let bound = tenant.token("system/*.cruds").with("cnf", json!({ "x5t#S256": own.thumbprint() })).sign();
-    let cert = |holder: &Holder| {
-        use base64::{Engine as _, engine::general_purpose::STANDARD};
-        format!(":{}:", STANDARD.encode(&holder.chain[0]))
-    };
-    let (told_own, told_other) = (cert(&own), cert(&other));
-    let (here, proxy) = ([127, 0, 0, 1], [127, 0, 0, 2]);
+    let (told_own, told_other) = (told(&own), told(&other));
+    let (here, proxy) = (HERE, PROXY);
     for (label, from, holder, told, status) in [
         ("O25 its certificate", here, Some(&own), vec![], 200),
         ("O25 no certificate", here, None, vec![], 401),
@@ -81,19 +86,26 @@ async fn a_tenant_that_wants_certificates_gets_those_that_somebody_vouches_for()
     let (authority, next_door) = (Authority::named("Own"), Authority::named("Next door"));
     tenant.set(&json!({ "require_certificate": true, "client_ca": authority.pem() })).await;
     neighbour.set(&json!({ "client_ca": next_door.pem() })).await;
+    // The same from a proxy that believes all three authorities.
+    for (label, holder, status) in [
+        ("O25 of somebody's authority, told by a proxy", Authority::named("Partners").client("x"), 200),
+        ("O25 of its own authority, told by a proxy", authority.client("x"), 200),
+        ("O25 of a neighbour's authority, told by a proxy", next_door.client("x"), 401),
+        ("O25 of a neighbour's name, told by a proxy", Authority::named("Next door").client("x"), 200),
+        ("O25 for servers, told by a proxy", authority.server(), 400),
+    ] {
+        let answer = world.ask(&tenant, &tenant.all(), PROXY, None, &[("client-cert", &told(&holder))]).await;
+        assert_eq!(answer.status, status, "{label}: {}", answer.body);
+    }
     for (label, holder, status) in [
         ("O25 none", None, 401),
         ("O25 of the server's authority", Some(world.clients.client("x")), 200),
         ("O25 of its own authority", Some(authority.client("x")), 200),
         ("O25 of a neighbour's authority", Some(next_door.client("x")), 401),
     ] {
-        let answer = world.ask(&tenant, &tenant.all(), [127, 0, 0, 1], holder.as_ref(), &[]).await;
+        let answer = world.ask(&tenant, &tenant.all(), HERE, holder.as_ref(), &[]).await;
         assert_eq!(answer.status, status, "{label}: {}", answer.body);
-        assert_eq!(
-            world.ask(&neighbour, &neighbour.all(), [127, 0, 0, 1], holder.as_ref(), &[]).await.status,
-            200,
-            "{label}"
-        );
+        assert_eq!(world.ask(&neighbour, &neighbour.all(), HERE, holder.as_ref(), &[]).await.status, 200, "{label}");
     }
     ledger::each_left_one_record().await;
 }
