@@ -28,7 +28,7 @@ use vitals_store::{
 
 use crate::{
     audit::AuditWriter,
-    authorization::Desk,
+    authorization::{Desk, Signers},
     egress::{Cidr, Egress, JwksKeeper},
     listen::Listener,
     openapi,
@@ -104,6 +104,7 @@ pub async fn start(parts: Parts) -> Result<Arc<App>, AppError> {
         clock: Arc::clone(&clock),
     })
     .await?;
+    let nonces = DpopNonces::new(&master_key.derive("dpop-nonce"));
     let desk = Desk {
         pool: pool.clone(),
         feed: feed.clone(),
@@ -111,13 +112,16 @@ pub async fn start(parts: Parts) -> Result<Arc<App>, AppError> {
         public_url: public_url.clone(),
         master_key: master_key.clone(),
         clock: Arc::clone(&clock),
+        people: Arc::default(),
+        signers: Signers::default(),
+        nonces: nonces.clone(),
     };
     let app = Arc::new(App {
         desk,
         trust: Trust::of(feed.clone(), tls.as_deref()),
         trusted_proxies,
         started: vitals_fhir::temporal::instant(clock.now().timestamp_millis()),
-        verifier: Verifier::new(Arc::clone(&clock), DpopNonces::new(&master_key.derive("dpop-nonce"))),
+        verifier: Verifier::new(Arc::clone(&clock), nonces),
         keeper: JwksKeeper::new(egress, Arc::clone(&clock)),
         metrics: Metrics::new()?,
         documents: Documents {

@@ -30,11 +30,15 @@ use poem::{
 use tracing::Instrument as _;
 use vitals_fhir::outcome::IssueCode;
 
+pub(crate) use self::negotiate::Format;
+use self::peer::Peer;
 pub(crate) use self::request::Incoming;
 pub use self::router::route;
 pub(crate) use self::trail::panicked;
-use self::{negotiate::Format, peer::Peer};
-pub(crate) use self::{public::answer, router::FhirBase};
+pub(crate) use self::{
+    public::{answer, caller},
+    router::FhirBase,
+};
 use crate::{
     failure::{Failure, Kind},
     listen::Malformed,
@@ -146,7 +150,7 @@ pub(crate) async fn guarded(
     // Whatever a browser is made to open here is data: nothing in it runs, is framed, or tells where it came from. The
     // page for people brings a policy of its own.
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(NOTHING_RUNS));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.entry(header::REFERRER_POLICY).or_insert(HeaderValue::from_static("no-referrer"));
     response
 }
 

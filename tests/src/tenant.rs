@@ -13,7 +13,7 @@ use vitals_access::{
     settings::Settings,
     tenant::TenantName,
 };
-use vitals_store::control::{keys, settings, tenants};
+use vitals_store::control::{self, keys, tenants};
 
 use crate::{Answer, Server, oracle, server};
 
@@ -76,6 +76,17 @@ impl Tenant {
         Self { server, name, key, _watch: oracle::Watch }
     }
 
+    /// A request below its administration.
+    pub fn admin(&self, method: Method, path: &str, token: &str) -> reqwest::RequestBuilder {
+        let url = format!("{}/t/{}/admin/{path}", self.server.url, self.name);
+        client().request(method, url).bearer_auth(token)
+    }
+
+    /// A token for its administration.
+    pub fn administrator(&self) -> String {
+        self.token("admin:users").sign()
+    }
+
     /// Its FHIR base URL.
     pub fn base(&self) -> String {
         format!("{}/t/{}/fhir", self.server.url, self.name)
@@ -85,7 +96,7 @@ impl Tenant {
     pub async fn set(&self, settings: &Value) {
         let settings: Settings = serde_json::from_value(settings.clone()).expect("settings of a tenant");
         let mut admin = self.server.cluster.admin().await;
-        settings::set(&mut admin, &self.name, &settings, self.server.clock.now()).await.expect("they are set");
+        control::settings::set(&mut admin, &self.name, &settings, self.server.clock.now()).await.expect("they are set");
         self.server.app.feed.refresh().await.expect("the directory is read");
     }
 

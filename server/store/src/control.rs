@@ -5,6 +5,7 @@
 
 pub mod api_keys;
 pub mod change;
+pub mod clients;
 mod create;
 mod delete;
 pub mod directory;

@@ -18,6 +18,8 @@ pub enum Kind {
     ApiKey,
     /// A delegation.
     Grant,
+    /// What is published of a registered client.
+    Client,
 }
 
 impl Kind {
@@ -31,6 +33,7 @@ impl Kind {
             Self::Revoked => "revoked",
             Self::ApiKey => "api_key",
             Self::Grant => "grant",
+            Self::Client => "client",
         }
     }
 }

@@ -28,6 +28,7 @@ pub(super) struct Snapshot {
     tenants: Vec<Tenant>,
     issuers: Vec<StoredIssuer>,
     own_keys: Vec<(TenantRole, KeySet)>,
+    next_retirement: Option<DateTime<Utc>>,
     api_keys: Vec<StoredApiKey>,
     origins: Vec<(TenantRole, String)>,
     certificates: Vec<(TenantRole, [u8; 32])>,
@@ -76,7 +77,8 @@ impl Snapshot {
             seq: change::newest(&mut tx).await.map_err(failed())?,
             tenants: read_tenants(&mut tx).await?,
             issuers: read_issuers(&mut tx, &mut keys).await?,
-            own_keys: read_own_keys(&mut tx, &mut keys).await?,
+            own_keys: read_own_keys(&mut tx, &mut keys, now).await?,
+            next_retirement: read_next_retirement(&mut tx, now).await?,
             api_keys: read_api_keys(&mut tx, now).await?,
             origins: read_origins(&mut tx).await?,
             certificates: read_certificates(&mut tx).await?,
@@ -116,6 +118,11 @@ impl Snapshot {
     pub(super) fn take_revocations(&mut self, seq: i64, revocations: Arc<Revocations>) {
         self.seq = seq;
         self.revocations = revocations;
+    }
+
+    /// Whether something in it ended since that no change told of.
+    pub(super) fn has_lapsed(&self, now: DateTime<Utc>) -> bool {
+        self.next_retirement.is_some_and(|at| at <= now)
     }
 
     /// Where keys have to be fetched.
@@ -212,15 +219,29 @@ fn algorithms(names: Option<Vec<String>>) -> Result<AllowedAlgorithms, ControlEr
         .ok_or(ControlError::Inconsistent { table: "control.issuer", column: "algorithms" })
 }
 
+/// When the next of the tenants' keys is not taken any more, that was replaced: no change tells of it.
+async fn read_next_retirement(
+    conn: &mut PgConnection,
+    now: DateTime<Utc>,
+) -> Result<Option<DateTime<Utc>>, ControlError> {
+    sqlx::query_scalar("SELECT min(retired) FROM control.key WHERE retired > $1")
+        .bind(now)
+        .fetch_one(conn)
+        .await
+        .map_err(ControlError::database("read the tenants' own keys"))
+}
+
 /// A tenant may have several keys: the one it signs with, and older ones whose tokens still run.
 async fn read_own_keys(
     conn: &mut PgConnection,
     keys: &mut impl FnMut(&str) -> KeySet,
+    now: DateTime<Utc>,
 ) -> Result<Vec<(TenantRole, KeySet)>, ControlError> {
     let rows: Vec<(String, String)> = sqlx::query_as(
         r#"SELECT tenant, '{"keys":[' || string_agg(public_jwk, ',' ORDER BY created DESC, kid) || ']}'
-           FROM control.key WHERE retired IS NULL GROUP BY tenant"#,
+           FROM control.key WHERE retired IS NULL OR retired > $1 GROUP BY tenant"#,
     )
+    .bind(now)
     .fetch_all(conn)
     .await
     .map_err(ControlError::database("read the tenants' own keys"))?;

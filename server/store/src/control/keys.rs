@@ -2,13 +2,16 @@
 //! and its id: a row copied to another tenant does not open.
 
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
+use sqlx::{Connection as _, PgConnection};
 use vitals_access::{
     keys::{SigningAlgorithm, SigningKey},
     tenant::{Tenant, TenantName},
 };
 
-use super::{ControlError, begin};
+use super::{
+    ControlError, begin,
+    change::{self, Kind},
+};
 use crate::seal::{MasterKey, SealError};
 
 /// What the derived key is for.
@@ -84,6 +87,65 @@ pub async fn signing_for(
     let key = signing(&mut tx, master, &tenant).await?;
     tx.commit().await.map_err(failed())?;
     Ok(key)
+}
+
+/// A tenant's key, as administrators see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyRow {
+    /// Its id.
+    pub kid: String,
+    /// The algorithm it signs by.
+    pub algorithm: String,
+    /// When it was made.
+    pub created: DateTime<Utc>,
+    /// From when on nothing it signed is taken.
+    pub retired: Option<DateTime<Utc>>,
+}
+
+/// A tenant's keys, newest first. Works over a serving login's connection.
+pub async fn list(conn: &mut PgConnection, tenant: &Tenant) -> Result<Vec<KeyRow>, ControlError> {
+    let rows: Vec<(String, String, DateTime<Utc>, Option<DateTime<Utc>>)> = sqlx::query_as(
+        "SELECT kid, algorithm, created, retired FROM control.key WHERE tenant = $1 ORDER BY created DESC, kid",
+    )
+    .bind(tenant.role.as_str())
+    .fetch_all(conn)
+    .await
+    .map_err(ControlError::database("list the signing keys"))?;
+    let key = |(kid, algorithm, created, retired)| KeyRow { kid, algorithm, created, retired };
+    Ok(rows.into_iter().map(key).collect())
+}
+
+/// Adds keys that the tenant signs with from now on, each in place of those of its algorithm, which are good until
+/// `until`; one that ends sooner already is left. The answer is the number of the change, and how many keys were
+/// replaced. Works over a serving login's connection.
+pub async fn replace(
+    conn: &mut PgConnection,
+    master: &MasterKey,
+    tenant: &Tenant,
+    keys: &[SigningKey],
+    until: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<(i64, u64), ControlError> {
+    let failed = || ControlError::database("replace the signing keys");
+    let algorithms: Vec<&str> = keys.iter().map(|key| key.algorithm().name()).collect();
+    let mut tx = conn.begin().await.map_err(failed())?;
+    let replaced = sqlx::query(
+        "UPDATE control.key SET retired = $3
+         WHERE tenant = $1 AND algorithm = ANY($2) AND (retired IS NULL OR retired > $3)",
+    )
+    .bind(tenant.role.as_str())
+    .bind(algorithms)
+    .bind(until)
+    .execute(&mut *tx)
+    .await
+    .map_err(failed())?;
+    for key in keys {
+        store(&mut tx, master, tenant, key, now).await?;
+    }
+    let subject = keys.first().map_or("", SigningKey::kid);
+    let seq = change::append(&mut tx, tenant.role.as_str(), Kind::Key, subject, now).await.map_err(failed())?;
+    tx.commit().await.map_err(failed())?;
+    Ok((seq, replaced.rows_affected()))
 }
 
 /// Opens every key once: a server that has the wrong master key has to say so at its start, not at the first sign-in.

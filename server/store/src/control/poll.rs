@@ -288,8 +288,9 @@ impl Poller {
         let seen = self.shared.known().snapshot.seq;
         let (newest, only_revoked) = change::since(&mut conn, seen, Kind::Revoked).await.map_err(failed())?;
         let moved = newest != seen;
-        if moved && !(only_revoked && self.read_revocations(&mut conn).await?) {
-            let now = self.shared.options.clock.now();
+        let now = self.shared.options.clock.now();
+        let lapsed = self.shared.known().snapshot.has_lapsed(now);
+        if lapsed || (moved && !(only_revoked && self.read_revocations(&mut conn).await?)) {
             let snapshot = Snapshot::read(&mut conn, &mut self.parsed, now).await?;
             let mut known = self.shared.known();
             known.snapshot = snapshot;
