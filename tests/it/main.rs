@@ -2,6 +2,7 @@
 
 mod attacks_covered;
 mod attacks_keys;
+mod attacks_pages;
 mod attacks_parser;
 mod attacks_patient;
 mod attacks_tenant;
@@ -20,6 +21,8 @@ mod fhir_wire;
 mod isolation;
 mod layers;
 mod migrations;
+mod oauth_pages;
+
 mod operator;
 mod poisoning;
 mod scope_limits;
