@@ -1,7 +1,7 @@
 //! The only place where the parts of a server are put together.
 //!
 //! The layers around a request, from the outside in:
-//! `listen` (timeouts, connection cap) → `rest::guarded` (request id, trace, own task, panics, metrics) → `public` →
+//! `listen` (connection cap, TLS, timeouts) → `rest::guarded` (request id, trace, own task, panics, metrics) → `public` →
 //! `rest::router` (address) → `rest::credentials` (token gate, verifier, directory) → `rest::fhir` (operation, scope,
 //! body) → `interaction` → `vitals_store` (bound connection, predicate in the SQL) → `rest::trail` (audit record) →
 //! `rest::respond`.
@@ -12,25 +12,29 @@ use std::{
 };
 
 use tokio::{sync::Semaphore, task::JoinSet};
-use vitals_access::{clock::Clock, verifier::Verifier};
+use vitals_access::{clock::Clock, dpop::DpopNonces, verifier::Verifier};
 use vitals_store::{
     StoreError,
     audit::{AuditError, Durability},
-    control::poll::{DirectoryFeed, FeedError, FeedOptions, KeySource},
+    control::{
+        api_keys,
+        poll::{DirectoryFeed, FeedError, FeedOptions, KeySource},
+    },
     migrate::SchemaVersions,
     pool::{PoolLimits, ServedVersions, TenantPool},
     seal::MasterKey,
-    urls::{LOGINS, UrlError, Urls},
+    urls::{self, LOGINS, UrlError, Urls},
 };
 
 use crate::{
     audit::AuditWriter,
-    authorization::Desk,
-    egress::{Egress, JwksKeeper},
+    authorization::{Desk, Signers},
+    egress::{Cidr, Egress, JwksKeeper},
     listen::Listener,
     openapi,
     state::{App, Documents},
     telemetry::metrics::{Metrics, MetricsError},
+    tls::{Loaded, Trust},
 };
 
 mod figures;
@@ -60,6 +64,10 @@ pub struct Parts {
     pub pool: PoolLimits,
     /// The rules for requests to elsewhere.
     pub egress: Egress,
+    /// The files of the listeners, where they speak TLS.
+    pub tls: Option<Arc<Loaded>>,
+    /// Proxies whose word about clients is taken.
+    pub trusted_proxies: Vec<Cidr>,
 }
 
 /// A server that could not be put together.
@@ -84,7 +92,7 @@ pub enum AppError {
 
 /// Connects everything and starts the background work.
 pub async fn start(parts: Parts) -> Result<Arc<App>, AppError> {
-    let Parts { urls, master_key, public_url, clock, durability, pool, egress } = parts;
+    let Parts { urls, master_key, public_url, clock, durability, pool, egress, tls, trusted_proxies } = parts;
     let logins = (0..LOGINS).map(|slot| urls.login(slot)).collect::<Result<Vec<_>, _>>()?;
     let versions = ServedVersions { oldest: SchemaVersions::oldest(), newest: SchemaVersions::newest() };
     let pool = TenantPool::new(&logins, pool, versions).map_err(AppError::Pool)?;
@@ -96,6 +104,7 @@ pub async fn start(parts: Parts) -> Result<Arc<App>, AppError> {
         clock: Arc::clone(&clock),
     })
     .await?;
+    let nonces = DpopNonces::new(&master_key.derive("dpop-nonce"));
     let desk = Desk {
         pool: pool.clone(),
         feed: feed.clone(),
@@ -104,11 +113,15 @@ pub async fn start(parts: Parts) -> Result<Arc<App>, AppError> {
         master_key: master_key.clone(),
         clock: Arc::clone(&clock),
         people: Arc::default(),
+        signers: Signers::default(),
+        nonces: nonces.clone(),
     };
     let app = Arc::new(App {
         desk,
+        trust: Trust::of(feed.clone(), tls.as_deref()),
+        trusted_proxies,
         started: vitals_fhir::temporal::instant(clock.now().timestamp_millis()),
-        verifier: Verifier::new(Arc::clone(&clock)),
+        verifier: Verifier::new(Arc::clone(&clock), nonces),
         keeper: JwksKeeper::new(egress, Arc::clone(&clock)),
         metrics: Metrics::new()?,
         documents: Documents {
@@ -129,6 +142,7 @@ pub async fn start(parts: Parts) -> Result<Arc<App>, AppError> {
     });
     figures::observe(&app);
     tokio::spawn(keep_keys(Arc::downgrade(&app)));
+    tokio::spawn(note_used_keys(Arc::downgrade(&app)));
     Ok(app)
 }
 
@@ -146,6 +160,28 @@ async fn keep_keys(app: std::sync::Weak<App>) {
         }
         tokio::time::sleep(KEY_ROUND).await;
     }
+}
+
+/// Writes down every minute when API keys were used last. What a server that stops did not write is lost, and no more
+/// than a date for people.
+async fn note_used_keys(app: std::sync::Weak<App>) {
+    loop {
+        tokio::time::sleep(KEY_ROUND).await;
+        let Some(app) = app.upgrade() else { return };
+        if let Err(error) = write_used_keys(&app).await {
+            tracing::warn!(%error, "cannot note when API keys were used");
+        }
+    }
+}
+
+/// Writes down when API keys were used since the last time.
+pub async fn write_used_keys(app: &App) -> Result<(), FeedError> {
+    let used = app.verifier.take_used_keys();
+    if used.is_empty() {
+        return Ok(());
+    }
+    let mut conn = urls::connect(&app.urls.app).await?;
+    Ok(api_keys::note_use(&mut conn, &used).await?)
 }
 
 /// One round of looking after the keys of outside issuers, a few at a time.

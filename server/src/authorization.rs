@@ -5,25 +5,27 @@ pub mod accounts;
 pub mod approvals;
 pub mod approve;
 mod attempts;
+pub mod clients;
 pub mod context;
+pub mod ending;
+pub mod keys;
 pub mod passwords;
-pub mod revoke;
 pub mod secrets;
 pub mod sessions;
+mod signers;
+pub mod tokens;
 
 use std::sync::Arc;
 
-use vitals_access::{clock::Clock, keys::SigningKey, tenant::Tenant};
-use vitals_store::{
-    control::{keys, poll::DirectoryFeed},
-    pool::TenantPool,
-    seal::MasterKey,
-    urls::{Urls, connect},
-};
+use vitals_access::{clock::Clock, dpop::DpopNonces, tenant::Tenant};
+use vitals_store::{control::poll::DirectoryFeed, pool::TenantPool, seal::MasterKey, urls::Urls};
+
 
 pub use self::{
     approve::{ApproveError, ApprovedRequest, approve},
     context::{LaunchContext, Patients},
+    ending::DeskError,
+    signers::Signers,
 };
 
 /// What is remembered of people who sign in, while the server runs.
@@ -52,18 +54,16 @@ pub struct Desk {
     pub clock: Arc<dyn Clock>,
     /// Who signs in.
     pub people: Arc<People>,
+    /// Opened signing keys.
+    pub signers: Signers,
+    /// Nonces of DPoP proofs.
+    pub nonces: DpopNonces,
 }
 
 impl Desk {
     /// The issuer of a tenant's own tokens.
     pub fn issuer(&self, tenant: &Tenant) -> String {
         format!("{}/t/{}/auth", self.public_url, tenant.name)
-    }
-
-    /// The key that a tenant signs access tokens with.
-    pub async fn signing_key(&self, tenant: &Tenant) -> Result<SigningKey, revoke::RevokeError> {
-        let mut conn = connect(&self.urls.app).await?;
-        Ok(keys::signing(&mut conn, &self.master_key, tenant).await?)
     }
 
     /// The FHIR base of a tenant: the audience of its tokens.

@@ -12,20 +12,28 @@ use vitals_access::{
 };
 
 mod authorize;
+mod binding;
+mod client_auth;
 mod consent;
 mod cookie;
 mod form;
+mod introspect;
+mod launch;
 mod manage;
 mod metadata;
 mod page;
+mod par;
 mod patients;
 mod pending;
+mod register;
 mod request;
 mod respond;
+mod revoke;
 mod sign_in;
 mod sign_out;
 mod token;
 mod upstream;
+mod userinfo;
 mod visitor;
 
 pub use self::respond::OauthError;
@@ -109,7 +117,12 @@ async fn endpoint(asked: Auth, of: Asked<'_>) -> Result<Response, OauthError> {
         Auth::Manage => manage::answer(of).await,
         Auth::Callback => upstream::answer(of).await,
         Auth::Style => page::style(&of),
-        _ => Err(OauthError::no_such_address()),
+        Auth::Par => par::answer(of).await,
+        Auth::Introspect => introspect::answer(of).await,
+        Auth::Revoke => revoke::answer(of).await,
+        Auth::Register => register::answer(of).await,
+        Auth::Userinfo => userinfo::answer(of).await,
+        Auth::Launch => launch::answer(of).await,
     }
 }
 

@@ -14,8 +14,8 @@ use vitals_store::{
 
 use super::{
     Desk,
+    ending::DeskError,
     passwords::{self, PasswordRefused},
-    revoke::{RevokeError, revoke},
 };
 
 /// Wrong passwords in a row that lock an account.
@@ -88,7 +88,7 @@ pub enum AccountError {
     Store(#[from] StoreError),
     /// What was taken back could not be written down.
     #[error(transparent)]
-    Revoke(#[from] RevokeError),
+    Ending(#[from] DeskError),
 }
 
 /// How an attempt to sign in ended.
@@ -264,6 +264,6 @@ pub async fn end(desk: &Desk, tenant: &std::sync::Arc<Tenant>, id: &str) -> Resu
     if !known {
         return Err(AccountError::Unknown);
     }
-    revoke(desk, tenant, RevocationKind::User, id).await?;
+    desk.revoke(tenant, RevocationKind::User, id).await?;
     Ok(())
 }

@@ -161,7 +161,10 @@ mod tests {
     use serde_json::json;
     use vitals_access::{
         clock::Clock,
+        directory::DirectoryParts,
+        dpop::DpopNonces,
         keys::{KeySet, SigningAlgorithm, SigningKey},
+        proof::{Circumstances, Credential},
         tenant::TenantRole,
         verifier::{Base, Verifier},
     };
@@ -205,7 +208,12 @@ mod tests {
     fn directory(tenant: &Tenant, key: &SigningKey) -> Directory {
         let (keys, _) = KeySet::from_jwks(&format!(r#"{{"keys":[{}]}}"#, key.public_jwk()));
         let own = vec![(tenant.role.clone(), keys)];
-        Directory::build("https://fhir.example", vec![tenant.clone()], Vec::new(), own, Vec::new())
+        Directory::build(DirectoryParts {
+            public_url: "https://fhir.example".to_owned(),
+            tenants: vec![tenant.clone()],
+            own_keys: own,
+            ..DirectoryParts::default()
+        })
     }
 
     #[test]
@@ -240,7 +248,7 @@ mod tests {
     fn every_token_it_makes_is_one_the_server_accepts() {
         let (tenant, key) = (tenant(), SigningKey::generate(SigningAlgorithm::Es256));
         let directory = directory(&tenant, &key);
-        let verifier = Verifier::new(Arc::new(Stopped));
+        let verifier = Verifier::new(Arc::new(Stopped), DpopNonces::new(&[0; 32]));
         let lines: [&[&str]; 3] = [
             &["--scope", ""],
             &["--scope", "system/*.rs vitals:read", "--ttl", "24h"],
@@ -250,7 +258,13 @@ mod tests {
             let args = parsed(line);
             check(&args).unwrap();
             let token = key.sign(ACCESS_TOKEN, &claims(&directory, &tenant, &args, "j", NOW));
-            let access = verifier.verify(&directory, &token, &Base::Tenant(tenant.name.clone())).unwrap();
+            let access = verifier
+                .verify(
+                    &directory,
+                    &Credential::Bearer(&token),
+                    &Circumstances::inside(&Base::Tenant(tenant.name.clone())),
+                )
+                .unwrap();
             assert_eq!(access.patient(), args.patient.as_deref());
         }
     }

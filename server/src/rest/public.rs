@@ -6,7 +6,11 @@ use poem::{
     Body, Response,
     http::{HeaderValue, Method, StatusCode, header},
 };
-use vitals_access::{access::Access, refusal::Refusal, tenant::TenantName};
+use vitals_access::{
+    access::Access,
+    refusal::{ProofNonce, Refusal},
+    tenant::TenantName,
+};
 use vitals_fhir::{
     catalog,
     outcome::{Issue, IssueCode},
@@ -14,7 +18,7 @@ use vitals_fhir::{
 };
 
 use super::{
-    Labelled,
+    Labelled, cors,
     credentials::{self, Unverified},
     discovery::{self, AuthEndpoints},
     fhir, metadata,
@@ -86,6 +90,22 @@ pub async fn malformed(app: &App, incoming: &Incoming, malformed: Malformed) -> 
         Malformed::Host => {
             Failure::new(Kind::Malformed, IssueCode::Invalid, "not one host", "There must be one Host header.")
         }
+        Malformed::Certificate => Failure::new(
+            Kind::Malformed,
+            IssueCode::Invalid,
+            "client certificate not believed",
+            "What the proxy says of the client's certificate cannot be used: it must come in one form, once and whole, \
+             and the certificate must be valid now.",
+        ),
+        Malformed::Override => Failure::new(
+            Kind::NotOffered(match cors::allowed(&incoming.path) {
+                "" => "GET, HEAD, POST, PUT, DELETE",
+                allow => allow,
+            }),
+            IssueCode::NotSupported,
+            "method override",
+            "A header of the request asks for another method than its first line; only that one is heard.",
+        ),
         Malformed::Framing => Failure::new(
             Kind::Malformed,
             IssueCode::Invalid,
@@ -170,9 +190,6 @@ enum Written {
 
 /// A public document of a base: nobody asks who reads it, but the tenant must exist.
 async fn document(app: &App, incoming: &Incoming, base: &FhirBase, written: Written) -> Response {
-    if incoming.method == Method::OPTIONS {
-        return for_any_origin(respond::empty(StatusCode::NO_CONTENT), true);
-    }
     let made = async {
         if !reads(&incoming.method) {
             return Err(not_allowed());
@@ -197,21 +214,10 @@ async fn document(app: &App, incoming: &Incoming, base: &FhirBase, written: Writ
         "document".clone_into(&mut record.action);
         trail::ended(&mut record, made.as_ref().map(|response| response.status().as_u16()));
         if let Err(failure) = trail::leave(app, record, None).await {
-            return for_any_origin(respond::failure(&failure, Format::Json), false);
+            return respond::failure(&failure, Format::Json);
         }
     }
-    for_any_origin(made.unwrap_or_else(|failure| respond::failure(&failure, Format::Json)), false)
-}
-
-/// CORS for documents that hold nothing of anybody's.
-fn for_any_origin(mut response: Response, preflight: bool) -> Response {
-    let headers = response.headers_mut();
-    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    if preflight {
-        headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, HEAD"));
-        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("*"));
-    }
-    response
+    made.unwrap_or_else(|failure| respond::failure(&failure, Format::Json))
 }
 
 /// Whether there is a tenant of this name; a command may have made it a moment ago.
@@ -353,6 +359,7 @@ fn take(incoming: &mut Incoming) -> Incoming {
         headers: std::mem::take(&mut incoming.headers),
         body: std::mem::replace(&mut incoming.body, Body::empty()),
         address: incoming.address,
+        certificate: incoming.certificate.clone(),
         request_id: incoming.request_id.clone(),
     }
 }
@@ -364,20 +371,21 @@ async fn caller(
     base: &FhirBase,
     record: &mut vitals_access::audit::AuditRecord,
 ) -> Result<Arc<Access>, Failure> {
-    let refusal = match credentials::token(&incoming.headers, query) {
-        Ok(token) => match credentials::verify(app, token, &base.for_verifier()).await {
-            Ok(access) => return Ok(access),
-            Err(Unverified::Unavailable) => return Err(Failure::unavailable("token cannot be judged")),
-            Err(Unverified::Refused(refusal)) => refusal,
-        },
-        Err(refusal) => refusal,
+    let refusal = match credentials::caller(app, incoming, query, &base.for_verifier()).await {
+        Ok(access) => return Ok(access),
+        Err(Unverified::Unavailable) => return Err(Failure::unavailable("token cannot be judged")),
+        Err(Unverified::Refused(refusal)) => refusal,
     };
     trail::refused(record, &refusal);
     if let (Refusal::NoCredentials, FhirBase::Tenant(name)) = (&refusal, base) {
         // Only who shows no token learns that there is no such tenant.
         known(app, name).await?;
     }
-    Err(of_refusal(&refusal))
+    let mut failure = of_refusal(&refusal);
+    if failure.kind == Kind::BadCredentials && credentials::uses_proof(&incoming.headers) {
+        failure.kind = Kind::BadBoundCredentials;
+    }
+    Err(failure)
 }
 
 fn of_refusal(refusal: &Refusal) -> Failure {
@@ -397,6 +405,14 @@ fn of_refusal(refusal: &Refusal) -> Failure {
             Failure::new(Kind::BadCredentials, IssueCode::Expired, reason, "The token has expired: get a new one.")
         }
         Refusal::Invalid { reason, .. } => bad_token(reason),
+        Refusal::Proof { reason, nonce, .. } => {
+            let kind = match nonce {
+                ProofNonce::Passed => Kind::BadProof,
+                ProofNonce::Wanted => Kind::NonceWanted,
+            };
+            Failure::new(kind, IssueCode::Login, reason, format!("The proof is not good here: {reason}."))
+        }
+        Refusal::UnknownApiKey => bad_token("API key not known"),
         Refusal::UnknownIssuer(_) => bad_token("issuer not registered"),
         Refusal::UnknownKey { .. } => bad_token("key not known"),
         Refusal::WrongTenant(_) => Failure::new(

@@ -40,8 +40,13 @@ fn redirect(uri: &str, authentication: Authentication) -> Result<(), &'static st
     plain(uri)?;
     // A name of the app's own, in reverse (RFC 8252, section 7.1): `javascript:` and `data:` have no dot.
     let is_reverse = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-+".contains(&byte);
-    if !scheme.contains('.') || !scheme.starts_with(|first: char| first.is_ascii_lowercase()) || !scheme.bytes().all(is_reverse) {
-        return Err("must be https, http on the loopback interface, or a scheme of the app's own, like org.example.app:");
+    if !scheme.contains('.')
+        || !scheme.starts_with(|first: char| first.is_ascii_lowercase())
+        || !scheme.bytes().all(is_reverse)
+    {
+        return Err(
+            "must be https, http on the loopback interface, or a scheme of the app's own, like org.example.app:",
+        );
     }
     if authentication.is_confidential() {
         return Err("an app with a scheme of its own runs on people's devices and cannot keep a secret");

@@ -4,7 +4,12 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use vitals_access::{access::Access, keys::ACCESS_TOKEN, scope, verifier::Base};
+use vitals_access::{
+    access::Access,
+    proof::{Circumstances, Credential},
+    scope,
+    verifier::Base,
+};
 use vitals_fhir::{
     json::{self, Value},
     resource::{Id, Patient},
@@ -117,10 +122,10 @@ async fn access(
     if let Some(patient) = patient {
         claims["patient"] = patient.into();
     }
-    let key = app.desk.signing_key(tenant).await.map_err(|_| OauthError::unavailable())?;
-    let token = key.sign(ACCESS_TOKEN, &claims);
+    let token = app.desk.sign_access(tenant, &claims).await.map_err(|_| OauthError::unavailable())?;
     let directory = app.directory()?;
-    match app.verifier.verify(&directory, &token, &Base::Tenant(tenant.name.clone())) {
+    let base = Base::Tenant(tenant.name.clone());
+    match app.verifier.verify(&directory, &Credential::Bearer(&token), &Circumstances::inside(&base)) {
         Ok(access) => Ok(Some(access)),
         Err(_) => Err(OauthError::internal()),
     }
