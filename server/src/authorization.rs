@@ -10,6 +10,7 @@ pub mod context;
 pub mod ending;
 pub mod keys;
 pub mod passwords;
+pub mod provider;
 pub mod secrets;
 pub mod sessions;
 mod signers;
@@ -33,6 +34,8 @@ pub use self::{
 pub struct People {
     /// Compares passwords, a few at a time.
     pub passwords: passwords::Passwords,
+    /// What outside providers said of themselves.
+    pub providers: provider::Providers,
     /// Addresses that failed.
     attempts: attempts::Attempts,
 }

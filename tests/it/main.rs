@@ -1,5 +1,6 @@
 //! The one integration binary: tests speak HTTP to a real server on a real PostgreSQL (see the harness in `src`).
 
+mod api_keys;
 mod attacks_covered;
 mod attacks_keys;
 mod attacks_pages;
@@ -10,6 +11,7 @@ mod attacks_tls;
 mod attacks_token;
 mod attacks_transport;
 mod behind_proxy;
+mod bound_tokens;
 mod bundle_batch;
 mod bundle_conditional;
 mod bundle_lists;
@@ -28,6 +30,7 @@ mod oauth_pages;
 
 mod operator;
 mod poisoning;
+mod revocations;
 mod scope_limits;
 mod scopes;
 mod search_attacks;

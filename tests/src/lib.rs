@@ -21,6 +21,7 @@ pub mod pki;
 pub mod plant;
 pub mod poll;
 pub mod program;
+pub mod proof;
 pub mod raw;
 pub mod samples;
 pub mod secure;

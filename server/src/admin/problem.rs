@@ -219,9 +219,9 @@ impl From<ControlError> for Problem {
             ControlError::Taken(_) => Self::conflict("name taken", detail()),
             ControlError::Unknown(_) => Self::no_such_tenant(),
             ControlError::NotConfirmed(name) => Self::not_confirmed(name),
-            ControlError::Issuer(IssuerError::SecondSpelling { .. } | IssuerError::Differs { .. }) => {
-                Self::conflict("issuer registered otherwise", detail())
-            }
+            ControlError::Issuer(
+                IssuerError::SecondSpelling { .. } | IssuerError::Differs { .. } | IssuerError::OperatorOnly(_),
+            ) => Self::conflict("issuer registered otherwise", detail()),
             ControlError::Isolation(_) | ControlError::Issuer(_) => Self::unprocessable(detail()),
             ControlError::Full(_) | ControlError::NotSetUp => Self::unavailable("no role left", detail()),
             ControlError::Unsettled { .. } | ControlError::InUse(_) => Self::unavailable("tenant in use", detail()),
@@ -275,6 +275,8 @@ mod tests {
             (ControlError::Isolation("database".to_owned()), 422),
             (ControlError::Issuer(IssuerError::Url { url: url(), reason: "it is too short" }), 422),
             (ControlError::Issuer(IssuerError::Differs { url: url(), what: "set of keys" }), 409),
+            (ControlError::Issuer(IssuerError::OperatorOnly(url())), 409),
+            (ControlError::Issuer(IssuerError::Algorithm("none".to_owned())), 422),
             (ControlError::InUse(name()), 503),
             (ControlError::Inconsistent { table: "control.tenant", column: "role" }, 500),
         ];

@@ -46,7 +46,7 @@ pub enum Rejected {
     #[error("holds a certificate that cannot be read")]
     Certificate,
     /// A revocation list cannot be used.
-    #[error("holds a revocation list that cannot be read, or of a kind that is not supported")]
+    #[error("holds a revocation list that cannot be read (RFC 5280 wants version 2, with a number), or none at all")]
     RevocationList,
 }
 
