@@ -21,7 +21,7 @@ use vitals_store::{
 
 use crate::{
     audit::AuditWriter,
-    egress::{Cidr, JwksKeeper},
+    egress::{Cidr, Egress, JwksKeeper},
     telemetry::metrics::Metrics,
     tls::Trust,
 };
