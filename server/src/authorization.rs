@@ -2,6 +2,8 @@
 //! used by the endpoints (`crate::oauth`), by administration (`crate::admin`) and by commands (`crate::cli`).
 
 pub mod accounts;
+pub mod administration;
+pub mod api_keys;
 pub mod approvals;
 pub mod approve;
 mod attempts;
@@ -9,6 +11,7 @@ pub mod clients;
 pub mod context;
 pub mod ending;
 pub mod keys;
+pub mod lockdown;
 pub mod passwords;
 pub mod provider;
 pub mod secrets;

@@ -30,11 +30,15 @@ use poem::{
 use tracing::Instrument as _;
 use vitals_fhir::outcome::IssueCode;
 
+pub(crate) use self::negotiate::Format;
+use self::peer::Peer;
 pub(crate) use self::request::Incoming;
 pub use self::router::route;
 pub(crate) use self::trail::panicked;
-use self::{negotiate::Format, peer::Peer};
-pub(crate) use self::{public::answer, router::FhirBase};
+pub(crate) use self::{
+    public::{answer, caller},
+    router::FhirBase,
+};
 use crate::{
     failure::{Failure, Kind},
     listen::Malformed,

@@ -14,7 +14,6 @@ use vitals_store::{
 
 use super::{
     Desk,
-    ending::DeskError,
     passwords::{self, PasswordRefused},
 };
 
@@ -86,9 +85,9 @@ pub enum AccountError {
     /// The database failed.
     #[error("cannot read or write accounts")]
     Store(#[from] StoreError),
-    /// What was taken back could not be written down.
+    /// A rule that could not be carried out.
     #[error(transparent)]
-    Ending(#[from] DeskError),
+    Desk(#[from] super::DeskError),
 }
 
 /// How an attempt to sign in ended.
@@ -110,7 +109,8 @@ pub fn folded(username: &str) -> String {
 /// Makes an account.
 pub async fn create(desk: &Desk, tenant: &std::sync::Arc<Tenant>, new: NewAccount) -> Result<Created, AccountError> {
     let username = folded(&new.username);
-    let printable = |text: &str| !text.chars().any(char::is_control) && (1..=LONGEST_NAME).contains(&text.chars().count());
+    let printable =
+        |text: &str| !text.chars().any(char::is_control) && (1..=LONGEST_NAME).contains(&text.chars().count());
     if !printable(&username) || username.contains(char::is_whitespace) {
         return Err(AccountError::Username);
     }
@@ -196,7 +196,8 @@ pub async fn attempt(
     let mut tx = desk.pool.authorization(tenant).await?;
     let found = tx.account_by_username(&folded(username)).await?;
     let id = found.as_ref().map(|account| account.id.clone());
-    let tried = found.filter(|account| account.revoked.is_none() && account.locked_until.is_none_or(|until| until <= now));
+    let tried =
+        found.filter(|account| account.revoked.is_none() && account.locked_until.is_none_or(|until| until <= now));
     // Counted before it is compared: of many that are tried at once, only the first few are.
     if let Some(account) = &tried {
         count(&mut tx, account, now).await?;

@@ -85,11 +85,7 @@ async fn begin(asked: &mut Asked<'_>, form: Form) -> Result<Pending, OauthError>
 }
 
 /// Shows the page of what is missing.
-pub(super) async fn go_on(
-    asked: &mut Asked<'_>,
-    visitor: &Visitor,
-    pending: Pending,
-) -> Result<Response, OauthError> {
+pub(super) async fn go_on(asked: &mut Asked<'_>, visitor: &Visitor, pending: Pending) -> Result<Response, OauthError> {
     let silent = pending.request.prompt.none;
     match step(asked, visitor, &pending).await? {
         Step::SignIn if silent => Err(tell(asked, &pending.request, "login_required", "Nobody is signed in.")),
@@ -113,7 +109,9 @@ pub(super) async fn go_on(
 pub(super) async fn step(asked: &mut Asked<'_>, visitor: &Visitor, pending: &Pending) -> Result<Step, OauthError> {
     let request = &pending.request;
     asked.record.client = Some(request.client_id.clone());
-    let Some(signed_in) = visitor.signed_in.clone().filter(|signed_in| pending.takes_sign_in_of(signed_in.session.created)) else {
+    let Some(signed_in) =
+        visitor.signed_in.clone().filter(|signed_in| pending.takes_sign_in_of(signed_in.session.created))
+    else {
         return Ok(Step::SignIn);
     };
     let account = &signed_in.account;

@@ -37,11 +37,15 @@ pub(super) async fn answer(mut asked: Asked<'_>) -> Result<Response, OauthError>
     match authorize::step(&mut asked, &visitor, &pending).await? {
         Step::Decide(ready) => {
             let ticked = form.pairs().iter().filter(|(name, _)| name.starts_with("scope"));
-            let ticked: Vec<String> =
-                ticked.flat_map(|(_, value)| value.split(' ')).map(str::to_owned).collect();
+            let ticked: Vec<String> = ticked.flat_map(|(_, value)| value.split(' ')).map(str::to_owned).collect();
             let scopes = sentences::narrowed(&ready.scopes, &ticked);
             if scopes.iter().all(|scope| scope.starts_with("launch")) {
-                return Err(authorize::tell(&asked, &pending.request, "access_denied", "The user unticked everything."));
+                return Err(authorize::tell(
+                    &asked,
+                    &pending.request,
+                    "access_denied",
+                    "The user unticked everything.",
+                ));
             }
             authorize::approve(&mut asked, *ready, scopes).await
         }

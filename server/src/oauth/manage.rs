@@ -86,12 +86,7 @@ async fn change_password(asked: &mut Asked<'_>, signed_in: &SignedIn, form: &For
     }
 }
 
-async fn show(
-    asked: &Asked<'_>,
-    visitor: &Visitor,
-    signed_in: &SignedIn,
-    said: Said,
-) -> Result<Response, OauthError> {
+async fn show(asked: &Asked<'_>, visitor: &Visitor, signed_in: &SignedIn, said: Said) -> Result<Response, OauthError> {
     let account = &signed_in.account;
     let mut tx = asked.app.pool.authorization(asked.tenant).await?;
     let approvals = tx.approvals_of(&account.id, asked.app.clock.now()).await?;

@@ -159,7 +159,9 @@ pub(super) fn answer(status: StatusCode, page: &impl Page, leads_to: Option<&str
         headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     }
     // Whoever leaves the screen leaves nothing on it (45 CFR 164.312(a)(2)(iii)).
-    if let Some(line) = page.site().idle.and_then(|idle| HeaderValue::from_str(&format!("{}; url=manage", idle + 1)).ok()) {
+    if let Some(line) =
+        page.site().idle.and_then(|idle| HeaderValue::from_str(&format!("{}; url=manage", idle + 1)).ok())
+    {
         headers.insert(header::REFRESH, line);
     }
     Ok(response)

@@ -364,7 +364,8 @@ fn take(incoming: &mut Incoming) -> Incoming {
     }
 }
 
-async fn caller(
+/// The verified caller of a request; who is refused is noted in the record.
+pub(crate) async fn caller(
     app: &App,
     incoming: &Incoming,
     query: &[(String, String)],

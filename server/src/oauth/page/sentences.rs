@@ -89,7 +89,8 @@ pub fn narrowed(scopes: &[String], ticked: &[String]) -> Vec<String> {
 
 /// The scopes that a scope consists of, each a sentence of its own.
 fn parts(scope: &str) -> Vec<String> {
-    let (head, query) = scope.split_once('?').map_or((scope, String::new()), |(head, query)| (head, format!("?{query}")));
+    let (head, query) =
+        scope.split_once('?').map_or((scope, String::new()), |(head, query)| (head, format!("?{query}")));
     let Some((context, rest)) = head.split_once('/') else { return vec![scope.to_owned()] };
     let Some((name, may)) = rest.split_once('.') else { return vec![scope.to_owned()] };
     let types = if name == "*" { TYPES.to_vec() } else { vec![name] };
@@ -179,7 +180,9 @@ fn records(meaning: &Meaning) -> String {
 fn observations(limits: &[MeaningLimit]) -> String {
     let codes = limits.iter().filter(|limit| limit.parameter == "code").flat_map(|limit| &limit.values);
     let named: Vec<String> = codes
-        .map(|(_, code)| Vital::of_loinc(code).map_or_else(|| format!("measurements of code {code}"), |of| vital(of).to_owned()))
+        .map(|(_, code)| {
+            Vital::of_loinc(code).map_or_else(|| format!("measurements of code {code}"), |of| vital(of).to_owned())
+        })
         .collect();
     if !named.is_empty() {
         return list(named);

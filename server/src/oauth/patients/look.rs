@@ -146,7 +146,9 @@ fn exchange<'a>(asked: &Asked<'a>, access: &'a Access) -> Exchange<'a> {
 
 /// A value that means itself: the signs that part values stand for themselves.
 fn escaped(text: &str) -> String {
-    text.chars().flat_map(|sign| matches!(sign, '\\' | ',' | '$' | '|').then_some('\\').into_iter().chain([sign])).collect()
+    text.chars()
+        .flat_map(|sign| matches!(sign, '\\' | ',' | '$' | '|').then_some('\\').into_iter().chain([sign]))
+        .collect()
 }
 
 fn seal(asked: &Asked<'_>, account: &Account, position: &Position) -> Option<String> {
@@ -176,7 +178,11 @@ fn of(found: &Versioned<Patient>) -> FoundPatient {
     let born = text("birthDate").map(|date| format!("born {date}"));
     let details: Vec<String> = [born, text("gender")].into_iter().flatten().collect();
     let detail = if details.is_empty() { format!("id {id}") } else { details.join(", ") };
-    FoundPatient { id: id.to_owned(), name: root.and_then(human_name).unwrap_or_else(|| format!("Patient {id}")), detail }
+    FoundPatient {
+        id: id.to_owned(),
+        name: root.and_then(human_name).unwrap_or_else(|| format!("Patient {id}")),
+        detail,
+    }
 }
 
 /// The first name of a patient that says something: its text, else given names and family name.

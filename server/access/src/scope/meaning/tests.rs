@@ -58,6 +58,6 @@ fn words_and_nonsense_say_nothing_of_data() {
         ("openid", false),
         ("patient/*.reads", false),
     ] {
-        assert_eq!(super::super::is_v1(text), v1, "{text}");
+        assert_eq!(crate::scope::is_v1(text), v1, "{text}");
     }
 }

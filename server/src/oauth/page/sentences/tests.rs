@@ -14,10 +14,7 @@ fn a_patient_reads_about_their_own_records() {
     for (scopes, sentences) in [
         ("vitals.heart_rate:read vitals.body_weight:read", vec!["read your heart rate", "read your weight"]),
         ("patient/Observation.rs?category=vital-signs", vec!["read your vital signs"]),
-        (
-            "patient/Observation.rs?code=http://loinc.org|8867-4",
-            vec!["read your heart rate"],
-        ),
+        ("patient/Observation.rs?code=http://loinc.org|8867-4", vec!["read your heart rate"]),
         ("vitals:write", vec!["add to, change and delete your vital signs"]),
         (
             "patient/*.read",
