@@ -2,39 +2,62 @@
 // who reads them would.
 import { picture } from "../browser.mjs";
 
-/**
- * Signs in, chooses the patient where the page asks, and allows everything but what `without` matches.
- * `name` begins the names of the pictures.
- */
-export async function approve(page, person, { patient, without, name } = {}) {
-  const seen = async (what) => name && picture(page, `${name}-${what}`);
-  await page.getByLabel("User name").waitFor();
-  await seen("sign-in");
-  await page.getByLabel("User name").fill(person.username);
-  await page.getByLabel("Password").fill(person.password);
+const SIGN_IN = "Sign in";
+const PATIENTS = "Choose a patient";
+const CONSENT = "would like to";
+
+/** The heading of the page that comes next, once it is one of these. */
+async function heading(page, ...texts) {
+  const found = page.getByRole("heading", { level: 1, name: new RegExp(texts.join("|")) });
+  await found.waitFor();
+  return found.innerText();
+}
+
+async function signIn(page, { username, password }) {
+  await page.getByLabel("User name").fill(username);
+  await page.getByLabel("Password").fill(password);
   await page.getByRole("button", { name: "Sign in", exact: true }).click();
-  if (patient) {
-    await page.getByRole("heading", { name: "Choose a patient" }).waitFor();
-    await page.getByLabel("Name, or the beginning of it").fill(patient.split(" ").pop());
-    await page.getByRole("button", { name: "Search" }).click();
-    await page.getByRole("button", { name: patient }).waitFor();
-    await seen("patients");
-    await page.getByRole("button", { name: patient }).click();
+}
+
+/** Looks for the patient by family name, and chooses it. */
+async function choose(page, patient, seen) {
+  await page.getByLabel("Name, or the beginning of it").fill(patient.split(" ").pop());
+  await page.getByRole("button", { name: "Search" }).click();
+  const choice = page.getByRole("button", { name: patient });
+  await choice.waitFor();
+  await seen("patients");
+  await choice.click();
+}
+
+/**
+ * Signs in and chooses the patient where the pages ask, and allows everything but what `without` matches; or denies it all.
+ * Returns the sentences that were read. `name` begins the names of the pictures.
+ */
+export async function approve(page, person, { patient, without, deny, name } = {}) {
+  const seen = async (what) => name && picture(page, `${name}-${what}`);
+  let title = await heading(page, SIGN_IN, PATIENTS, CONSENT);
+  if (title === SIGN_IN) {
+    await seen("sign-in");
+    await signIn(page, person);
+    title = await heading(page, PATIENTS, CONSENT);
   }
-  const allow = page.getByRole("button", { name: "Allow", exact: true });
-  await allow.waitFor();
+  if (title === PATIENTS) {
+    await choose(page, patient, seen);
+    await heading(page, CONSENT);
+  }
+  const boxes = page.getByRole("checkbox");
+  const sentences = await boxes.evaluateAll((all) => all.map(({ labels }) => labels[0].innerText.trim()));
   if (without) await page.getByLabel(without).uncheck();
   await seen("consent");
-  const sentences = await page.getByRole("checkbox").evaluateAll((boxes) => boxes.map(({ labels }) => labels[0].innerText));
-  await allow.click();
-  return sentences.map((sentence) => sentence.trim());
+  await page.getByRole("button", { name: deny ? "Do not allow" : "Allow", exact: true }).click();
+  return sentences;
 }
 
 /**
  * Goes to an app's authorization URL in a window of its own and returns the URL that the app would be opened with; the app
- * itself need not be there.
+ * itself need not be there. `said` takes the sentences.
  */
-export async function answerTo(context, url, redirectUri, person, choices) {
+export async function answerTo(context, url, redirectUri, person, choices = {}) {
   const page = await context.newPage();
   const answered = new Promise((resolve) => {
     page.route(`${redirectUri}**`, async (route) => {
@@ -43,7 +66,8 @@ export async function answerTo(context, url, redirectUri, person, choices) {
     });
   });
   await page.goto(url.href ?? url);
-  await approve(page, person, choices);
+  const sentences = await approve(page, person, choices);
+  choices.said?.push(...sentences);
   const answer = await answered;
   await page.close();
   return answer;

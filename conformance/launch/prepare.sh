@@ -32,6 +32,7 @@ register() {
   client "$CLINIC" vitals-chart "$whole" --name "Vitals chart" --redirect-uri "$app" --launch-uri "${app}launch.html" || return 1
   client "$CLINIC" ehr launch --name "Lakeview EHR" --ehr --secret >"$work/ehr.json" || return 1
   client "$CLINIC" python-app "$whole" --redirect-uri http://127.0.0.1:9/python || return 1
+  client "$CLINIC" portal "$whole" --redirect-uri http://127.0.0.1:9/portal --secret >"$work/portal.json" || return 1
   client "$CLINIC" openid-app "$whole" --redirect-uri http://127.0.0.1:9/openid --jwks "$work/node.jwks" --require-proof || return 1
   client "$CLINIC" python-service system/Observation.rs --jwks "$work/python.jwks" || return 1
   client "$CLINIC" node-service system/Observation.rs --jwks "$work/node.jwks" || return 1
@@ -52,18 +53,20 @@ prepare_launch() {
   "$vitals" user create --tenant "$CLINIC" --username ida --name "Ida Abeling" --fhir-user Patient/ida \
     --json >"$work/person.json" || return 1
   serve_app && register || return 1
-  "$python" - "$work" "$url" "$app" "$CLINIC" "$NEIGHBOUR" >"$world" <<'PYTHON' || return 1
+  local admin
+  admin="$("$vitals" token --tenant "$CLINIC" --scope admin:users --client registry)" || return 1
+  "$python" - "$work" "$url" "$app" "$CLINIC" "$NEIGHBOUR" "$admin" >"$world" <<'PYTHON' || return 1
 import json, sys
-work, url, app, clinic, neighbour = sys.argv[1:]
+work, url, app, clinic, neighbour, admin = sys.argv[1:]
 read = lambda name: json.load(open(f"{work}/{name}.json", encoding="utf-8"))
 person = lambda name: {key: read(name)[key] for key in ("username", "password")}
-made = read("ehr")
+secret = lambda name: {"id": read(name)["client_id"], "secret": read(name)["client_secret"]}
 print(json.dumps({
     "url": url, "app": app, "tenant": clinic, "neighbour": neighbour, "client": "vitals-chart", "patient": "ida",
-    "ehr": {"id": made["client_id"], "secret": made["client_secret"]},
+    "ehr": secret("ehr"), "portal": secret("portal"), "admin": admin,
     "practitioner": person("practitioner"), "person": person("person"), "truth": read("truth"),
 }))
 PYTHON
   chmod 600 "$world"
-  echo "two organisations, two people, seven apps and services"
+  echo "two organisations, two people, eight apps and services"
 }
