@@ -33,6 +33,7 @@ register() {
   client "$CLINIC" ehr launch --name "Lakeview EHR" --ehr --secret >"$work/ehr.json" || return 1
   client "$CLINIC" python-app "$whole" --redirect-uri http://127.0.0.1:9/python || return 1
   client "$CLINIC" portal "$whole" --redirect-uri http://127.0.0.1:9/portal --secret >"$work/portal.json" || return 1
+  client "$CLINIC" directory "openid fhirUser user/Patient.rs" --redirect-uri http://127.0.0.1:9/directory || return 1
   client "$CLINIC" openid-app "$whole" --redirect-uri http://127.0.0.1:9/openid --jwks "$work/node.jwks" --require-proof || return 1
   client "$CLINIC" python-service system/Observation.rs --jwks "$work/python.jwks" || return 1
   client "$CLINIC" node-service system/Observation.rs --jwks "$work/node.jwks" || return 1
@@ -52,6 +53,8 @@ prepare_launch() {
     --json >"$work/practitioner.json" || return 1
   "$vitals" user create --tenant "$CLINIC" --username ida --name "Ida Abeling" --fhir-user Patient/ida \
     --json >"$work/person.json" || return 1
+  "$vitals" user create --tenant "$CLINIC" --username clerk --name "Carl Clerk" --scope users:read \
+    --json >"$work/clerk.json" || return 1
   serve_app && register || return 1
   local admin
   admin="$("$vitals" token --tenant "$CLINIC" --scope admin:users --client registry)" || return 1
@@ -64,9 +67,10 @@ secret = lambda name: {"id": read(name)["client_id"], "secret": read(name)["clie
 print(json.dumps({
     "url": url, "app": app, "tenant": clinic, "neighbour": neighbour, "client": "vitals-chart", "patient": "ida",
     "ehr": secret("ehr"), "portal": secret("portal"), "admin": admin,
-    "practitioner": person("practitioner"), "person": person("person"), "truth": read("truth"),
+    "practitioner": person("practitioner"), "person": person("person"), "clerk": person("clerk"),
+    "truth": read("truth"),
 }))
 PYTHON
   chmod 600 "$world"
-  echo "two organisations, two people, eight apps and services"
+  echo "two organisations, three people, nine apps and services"
 }

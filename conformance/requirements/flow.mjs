@@ -7,8 +7,9 @@ import { auth, base, world } from "../launch/world.mjs";
 
 export { auth, base, world };
 
-/** A public app, and a confidential one with a secret. */
+/** Two public apps, and a confidential one with a secret. */
 export const PUBLIC = { id: "python-app", redirect: "http://127.0.0.1:9/python" };
+export const DIRECTORY = { id: "directory", redirect: "http://127.0.0.1:9/directory" };
 export const PORTAL = { id: "portal", redirect: "http://127.0.0.1:9/portal", secret: world.portal.secret };
 
 const text = (bytes) => randomBytes(bytes).toString("base64url");

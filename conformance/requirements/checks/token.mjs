@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { createPublicKey, verify } from "node:crypto";
 
-import { PORTAL, PUBLIC, auth, base, basic, claims, forged, get, launched, post, renew, world } from "../flow.mjs";
+import { DIRECTORY, PORTAL, PUBLIC, auth, base, basic, claims, forged, get, launched, post, renew, world } from "../flow.mjs";
 
 const SCOPE = "launch/patient openid fhirUser offline_access patient/Patient.r patient/Observation.rs";
 const PATIENT = () => `${base()}/Patient/${world.patient}`;
@@ -34,6 +34,12 @@ export async function an_id_token_is_signed_with_rs256_and_says_who_it_is(browse
   assert.deepEqual([said.iss, said.aud, said.nonce, said.fhirUser], [auth(), PUBLIC.id, "n-once", PATIENT()]);
   const who = await get(said.fhirUser, { Authorization: `Bearer ${body.access_token}` });
   assert.equal(who.body.resourceType, "Patient");
+}
+
+export async function nobody_without_a_resource_is_a_fhir_user(browser) {
+  const { body } = await launched(browser, DIRECTORY, "openid fhirUser user/Patient.rs", { person: world.clerk });
+  assert.ok(!body.scope.split(" ").includes("fhirUser"), body.scope);
+  assert.equal(claims(body.id_token).fhirUser, undefined);
 }
 
 export async function scopes_are_answered_in_the_spelling_they_were_asked_in(browser) {
