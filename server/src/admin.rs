@@ -54,13 +54,13 @@ impl Endpoint for Operator {
         let authority = request.uri().authority().map(|authority| authority.as_str().to_owned());
         let answer = guarded(Arc::clone(&self.app), request, |app, incoming| {
             Box::pin(async move {
-                let (request_id, address) = (incoming.request_id.clone(), incoming.address);
+                let whence = incoming.whence();
                 let answer = operator::answer(&desk, &app, incoming, authority.as_deref());
                 if let Ok(answered) = AssertUnwindSafe(answer).catch_unwind().await {
                     return answered;
                 }
                 tracing::error!("a request of the operator ended in a panic");
-                let problem = match rest::panicked(&app, &request_id, address, "/operator").await {
+                let problem = match rest::panicked(&app, &whence).await {
                     Ok(()) => Problem::internal("panic"),
                     Err(failure) => Problem::from(failure),
                 };

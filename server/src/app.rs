@@ -1,7 +1,7 @@
 //! The only place where the parts of a server are put together.
 //!
 //! The layers around a request, from the outside in:
-//! `listen` (timeouts, connection cap) → `rest::guarded` (request id, trace, own task, panics, metrics) → `public` →
+//! `listen` (connection cap, TLS, timeouts) → `rest::guarded` (request id, trace, own task, panics, metrics) → `public` →
 //! `rest::router` (address) → `rest::credentials` (token gate, verifier, directory) → `rest::fhir` (operation, scope,
 //! body) → `interaction` → `vitals_store` (bound connection, predicate in the SQL) → `rest::trail` (audit record) →
 //! `rest::respond`.
@@ -26,11 +26,12 @@ use vitals_store::{
 use crate::{
     audit::AuditWriter,
     authorization::Desk,
-    egress::{Egress, JwksKeeper},
+    egress::{Cidr, Egress, JwksKeeper},
     listen::Listener,
     openapi,
     state::{App, Documents},
     telemetry::metrics::{Metrics, MetricsError},
+    tls::{Loaded, Trust},
 };
 
 mod figures;
@@ -60,6 +61,10 @@ pub struct Parts {
     pub pool: PoolLimits,
     /// The rules for requests to elsewhere.
     pub egress: Egress,
+    /// The files of the listeners, where they speak TLS.
+    pub tls: Option<Arc<Loaded>>,
+    /// Proxies whose word about clients is taken.
+    pub trusted_proxies: Vec<Cidr>,
 }
 
 /// A server that could not be put together.
@@ -84,7 +89,7 @@ pub enum AppError {
 
 /// Connects everything and starts the background work.
 pub async fn start(parts: Parts) -> Result<Arc<App>, AppError> {
-    let Parts { urls, master_key, public_url, clock, durability, pool, egress } = parts;
+    let Parts { urls, master_key, public_url, clock, durability, pool, egress, tls, trusted_proxies } = parts;
     let logins = (0..LOGINS).map(|slot| urls.login(slot)).collect::<Result<Vec<_>, _>>()?;
     let versions = ServedVersions { oldest: SchemaVersions::oldest(), newest: SchemaVersions::newest() };
     let pool = TenantPool::new(&logins, pool, versions).map_err(AppError::Pool)?;
@@ -106,6 +111,8 @@ pub async fn start(parts: Parts) -> Result<Arc<App>, AppError> {
     };
     let app = Arc::new(App {
         desk,
+        trust: Trust::of(feed.clone(), tls.as_deref()),
+        trusted_proxies,
         started: vitals_fhir::temporal::instant(clock.now().timestamp_millis()),
         verifier: Verifier::new(Arc::clone(&clock)),
         keeper: JwksKeeper::new(egress, Arc::clone(&clock)),

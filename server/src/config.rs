@@ -11,10 +11,12 @@ mod secret;
 mod sources;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod value;
 
 pub use flags::Flags;
 pub use secret::Secret;
+pub use tls::{ClientAuth, ClientAuthorities, TlsFiles};
 pub use value::{AuditDurability, BadValue, LogFormat, PublicUrl, duration};
 
 use crate::egress::Cidr;
@@ -44,6 +46,10 @@ pub struct Settings {
     pub operator_token_file: Option<PathBuf>,
     /// Addresses that may be fetched from although they are not public.
     pub egress_allow: Vec<Cidr>,
+    /// Certificate and key of the listeners, if they speak TLS.
+    pub tls: Option<TlsFiles>,
+    /// Proxies whose word about the client is taken.
+    pub trusted_proxies: Vec<Cidr>,
     /// When an answer may leave, seen from its audit record.
     pub audit_durability: AuditDurability,
     /// How log lines look.
@@ -164,7 +170,10 @@ impl Settings {
         let audit_database_url =
             url_option(&sources, "audit-database-url", flags.audit_database_url.as_ref(), &mut warnings)?;
         let text = |name, flag: &Option<String>| sources.pick(name, flag.as_deref());
-        let allowed = (!flags.egress_allow.is_empty()).then(|| flags.egress_allow.join(","));
+        let blocks = |name, flag: &[String]| {
+            let flag = (!flag.is_empty()).then(|| flag.join(","));
+            sources.pick(name, flag.as_deref())?.map_or_else(|| Ok(Vec::new()), cidrs)
+        };
         let settings = Self {
             database,
             admin_database_url,
@@ -179,7 +188,9 @@ impl Settings {
             master_key: master_key(&sources, flags)?,
             operator_token_file: text("operator-token-file", &flags.operator_token_file)?
                 .map(|given| given.text.into()),
-            egress_allow: sources.pick("egress-allow", allowed.as_deref())?.map_or_else(|| Ok(Vec::new()), cidrs)?,
+            egress_allow: blocks("egress-allow", &flags.egress_allow)?,
+            tls: tls::files(&sources, flags)?,
+            trusted_proxies: blocks("trusted-proxy", &flags.trusted_proxy)?,
             audit_durability: text("audit-durability", &flags.audit_durability)?
                 .map_or(Ok(AuditDurability::default()), |given| given.parse())?,
             log: text("log", &flags.log)?.map_or(Ok(LogFormat::default()), |given| given.parse())?,
@@ -196,11 +207,16 @@ impl Settings {
     pub fn public_url(&self, bound: SocketAddr) -> Result<PublicUrl, ConfigError> {
         match &self.public_url {
             Some(url) => Ok(url.clone()),
-            None if bound.ip().is_loopback() => Ok(PublicUrl::of_listener(bound)),
+            None if bound.ip().is_loopback() => Ok(self.own_url(bound)),
             None => {
                 Err(ConfigError::Missing { option: "--public-url", why: "when --listen is not a loopback address" })
             }
         }
+    }
+
+    /// The URL of the public listener by its own address.
+    pub fn own_url(&self, bound: SocketAddr) -> PublicUrl {
+        if self.tls.is_some() { PublicUrl::of_tls_listener(bound) } else { PublicUrl::of_listener(bound) }
     }
 
     /// Whether these settings are complete enough to serve from; asked before anything is started.

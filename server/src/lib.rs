@@ -24,3 +24,4 @@ pub mod public;
 pub mod rest;
 pub mod state;
 pub mod telemetry;
+pub mod tls;

@@ -1,8 +1,8 @@
 //! The listeners: accepts connections and hands each request to poem.
 //!
 //! poem's own server has no header timeout, no connection cap, leaves Nagle on and passes over accept errors, so the
-//! accept loop is ours: HTTP/1.1, and HTTP/2 by prior knowledge, over hyper-util's `auto` connection. Every limit is a
-//! constant here or in [`watch`]; limits on bodies belong to the layers above.
+//! accept loop is ours: HTTP/1.1, and HTTP/2 by prior knowledge or ALPN, over hyper-util's `auto` connection, plain or
+//! over TLS. Every limit is a constant here, in [`watch`] or in `crate::tls`; limits on bodies belong to the layers above.
 //!
 //! Heads that are no HTTP (two different lengths, folded lines, more than 100 headers, over [`MAX_HEAD`]) never become a
 //! request: hyper answers 400 or 431 without a body and closes, and [`Ended`] counts them. Heads that hyper takes and an
@@ -28,10 +28,12 @@ use poem::{
     web::{LocalAddr, RemoteAddr},
 };
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, sleep_until, timeout},
 };
+use vitals_access::proof::ClientCertificate;
 
 mod ended;
 mod framing;
@@ -44,6 +46,8 @@ pub use ended::Ended;
 pub use stop::{Stop, Stopper, stop_signal};
 
 use watch::{Answering, Limits, Overdue, Watch, Watched};
+
+use crate::tls::{HandshakeError, Secured, Tls};
 
 /// Connections of one listener at a time; further ones wait in the kernel's queue (DESIGN section 5).
 const MAX_CONNECTIONS: usize = 2_048;
@@ -102,12 +106,12 @@ pub enum ListenError {
 }
 
 /// A port that is open and not yet served.
-#[derive(Debug)]
 pub struct Listener {
     socket: TcpListener,
     local: SocketAddr,
     limits: Limits,
     ended: Arc<Ended>,
+    tls: Option<Arc<Tls>>,
 }
 
 /// What is wrong with a request that hyper accepts and an origin server must not (RFC 9112, sections 3.2 and 3.2.2).
@@ -123,6 +127,10 @@ pub enum Malformed {
     Host,
     /// Two readers could read its end differently.
     Framing,
+    /// What a trusted proxy says of the client's certificate cannot be believed.
+    Certificate,
+    /// A header asks for another method.
+    Override,
 }
 
 impl Listener {
@@ -136,7 +144,14 @@ impl Listener {
         };
         let socket = TcpListener::bind(address).await.map_err(refused)?;
         let local = socket.local_addr().map_err(refused)?;
-        Ok(Self { socket, local, limits: Limits::DEFAULT, ended: Arc::default() })
+        Ok(Self { socket, local, limits: Limits::DEFAULT, ended: Arc::default(), tls: None })
+    }
+
+    /// Speaks TLS from now on.
+    #[must_use]
+    pub fn over(mut self, tls: Arc<Tls>) -> Self {
+        self.tls = Some(tls);
+        self
     }
 
     /// The address it is bound to, with the port the system chose where 0 was asked for.
@@ -169,13 +184,18 @@ impl Listener {
                 }
             };
             let (http, endpoint, stop) = (Arc::clone(&http), Arc::clone(&endpoint), stop.clone());
-            let (local, limits, ended) = (self.local, self.limits, Arc::clone(&self.ended));
+            let (limits, ended, tls) = (self.limits, Arc::clone(&self.ended), self.tls.clone());
+            let ends = Ends { local: self.local, remote, scheme: Scheme::HTTP, certificate: None };
             tokio::spawn(async move {
-                let end = connection(&http, endpoint, stream, Ends { local, remote }, limits, stop).await;
+                let end = match tls {
+                    None => connection(&http, endpoint, stream, ends, limits, stop, std::future::pending()).await,
+                    Some(tls) => secured(&tls, &http, endpoint, stream, ends, limits, stop).await,
+                };
                 match end {
                     End::Closed(Ok(())) | End::Asked => {}
                     End::Closed(Err(error)) => ended.by_error(error.as_ref()),
                     End::Overdue(overdue) => ended.by_time(overdue),
+                    End::Unsecured(error) => ended.by_handshake(remote, &error),
                 }
                 drop(permit);
             });
@@ -189,10 +209,12 @@ impl Listener {
 }
 
 /// The two ends of a connection.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Ends {
     local: SocketAddr,
     remote: SocketAddr,
+    scheme: Scheme,
+    certificate: Option<Arc<ClientCertificate>>,
 }
 
 async fn accept(
@@ -229,7 +251,9 @@ fn http() -> auto::Builder<TokioExecutor> {
     http
 }
 
-async fn connection(
+/// Serves a connection over TLS, until what its client showed is no good any more.
+async fn secured(
+    tls: &Arc<Tls>,
     http: &auto::Builder<TokioExecutor>,
     endpoint: Arc<dyn DynEndpoint<Output = poem::Response>>,
     stream: TcpStream,
@@ -237,20 +261,44 @@ async fn connection(
     limits: Limits,
     mut stop: Stop,
 ) -> End {
+    let secured = tokio::select! {
+        secured = tls.accept(stream) => secured,
+        () = stop.requested() => return End::Asked,
+    };
+    match secured {
+        Ok(Secured { stream, certificate, mut standing }) => {
+            let ends = Ends { scheme: Scheme::HTTPS, certificate, ..ends };
+            connection(http, endpoint, stream, ends, limits, stop, standing.lost()).await
+        }
+        Err(error) => End::Unsecured(error),
+    }
+}
+
+/// Serves a connection, until the signal to stop or until it has lost its standing.
+async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    http: &auto::Builder<TokioExecutor>,
+    endpoint: Arc<dyn DynEndpoint<Output = poem::Response>>,
+    stream: S,
+    ends: Ends,
+    limits: Limits,
+    mut stop: Stop,
+    lost: impl Future<Output = ()>,
+) -> End {
     let watch = Watch::new();
     let service = {
         let watch = watch.clone();
-        service_fn(move |request| answer(Arc::clone(&endpoint), request, ends, watch.clone()))
+        service_fn(move |request| answer(Arc::clone(&endpoint), request, ends.clone(), watch.clone()))
     };
     let io = TokioIo::new(Watched::new(stream, watch.clone()));
     let mut connection = std::pin::pin!(http.serve_connection(io, service));
     let end = tokio::select! {
         end = until_overdue(connection.as_mut(), &watch, &limits) => end,
         () = stop.requested() => End::Asked,
+        () = lost => End::Asked,
     };
     match end {
         // Errors of the connection are the other side's: broken heads were answered, closed sockets need no word.
-        End::Closed(_) | End::Overdue(Overdue::Head | Overdue::Stalled) => end,
+        End::Closed(_) | End::Unsecured(_) | End::Overdue(Overdue::Head | Overdue::Stalled) => end,
         End::Asked | End::Overdue(Overdue::Idle) => {
             connection.as_mut().graceful_shutdown();
             timeout(GRACE, until_overdue(connection.as_mut(), &watch, &limits)).await.unwrap_or(end)
@@ -262,6 +310,7 @@ enum End {
     Closed(Served),
     Overdue(Overdue),
     Asked,
+    Unsecured(HandshakeError),
 }
 
 /// How a connection ended by itself.
@@ -305,8 +354,11 @@ async fn answer(
     if let Some(malformed) = malformed {
         request.extensions_mut().insert(malformed);
     }
+    if let Some(certificate) = ends.certificate {
+        request.extensions_mut().insert(certificate);
+    }
     let (local, remote) = (LocalAddr(ends.local.into()), RemoteAddr(ends.remote.into()));
-    let mut answer = endpoint.get_response((request, local, remote, Scheme::HTTP).into()).await;
+    let mut answer = endpoint.get_response((request, local, remote, ends.scheme).into()).await;
     if malformed.is_some() {
         // An endpoint that looks over what is wrong has nothing to say.
         if !answer.status().is_client_error() && !answer.status().is_server_error() {

@@ -4,6 +4,7 @@
 //! request. The answer leaves when its audit record is written.
 
 mod bundle;
+pub(crate) mod cors;
 mod credentials;
 pub mod discovery;
 mod fhir;
@@ -12,6 +13,7 @@ pub mod metadata;
 mod negotiate;
 mod operation;
 mod page;
+mod peer;
 mod public;
 pub(crate) mod request;
 pub mod respond;
@@ -23,15 +25,15 @@ use std::{sync::Arc, time::Instant};
 
 use poem::{
     Request, Response,
-    http::{HeaderValue, Method, header},
+    http::{HeaderMap, HeaderValue, Method, header},
 };
 use tracing::Instrument as _;
 use vitals_fhir::outcome::IssueCode;
 
-use self::negotiate::Format;
 pub(crate) use self::request::Incoming;
 pub use self::router::route;
 pub(crate) use self::trail::panicked;
+use self::{negotiate::Format, peer::Peer};
 pub(crate) use self::{public::answer, router::FhirBase};
 use crate::{
     failure::{Failure, Kind},
@@ -45,6 +47,9 @@ use crate::{
 
 /// The `Content-Security-Policy` of what is no page.
 const NOTHING_RUNS: &str = "default-src 'none'; frame-ancestors 'none'";
+
+/// Headers that ask for another method than the request line.
+const OVERRIDES: [&str; 4] = ["x-http-method-override", "x-http-method", "x-method-override", "_method"];
 
 /// An answer, and what its metric is labelled with.
 pub(crate) struct Labelled {
@@ -64,8 +69,7 @@ pub(crate) async fn guarded(
 ) -> Response {
     let began = Instant::now();
     let request_id = uuid::Uuid::new_v4().to_string();
-    let malformed = request.extensions().get::<Malformed>().copied();
-    let incoming = incoming(request, request_id.clone());
+    let (incoming, malformed) = incoming(&app, request, request_id.clone());
     let method = incoming.method.clone();
     let span = tracing::info_span!(
         "request",
@@ -81,7 +85,7 @@ pub(crate) async fn guarded(
     );
     let parent = incoming.headers.get("traceparent").and_then(|value| value.to_str().ok());
     let trace = TraceContext::enter(&span, parent);
-    let (path, address) = (incoming.path.clone(), incoming.address);
+    let whence = incoming.whence();
     let in_flight = app.in_flight();
     let answering: Answering = span.in_scope(|| match malformed {
         None => answer(Arc::clone(&app), incoming),
@@ -123,7 +127,7 @@ pub(crate) async fn guarded(
                 "panic",
                 "The server failed to do this. The request id names the entry in its log.",
             );
-            let recorded = trail::panicked(&app, &request_id, address, &path).await;
+            let recorded = trail::panicked(&app, &whence).await;
             respond::failure(&recorded.err().unwrap_or(failure), Format::Json)
         }
     };
@@ -142,18 +146,40 @@ pub(crate) async fn guarded(
     response
 }
 
-fn incoming(request: Request, request_id: String) -> Incoming {
-    let address = request.remote_addr().as_socket_addr().map(std::net::SocketAddr::ip);
-    let (parts, body) = request.into_parts();
-    Incoming {
+/// The parts of a request, and what is wrong with it.
+fn incoming(app: &App, request: Request, request_id: String) -> (Incoming, Option<Malformed>) {
+    let mut malformed = request.extensions().get::<Malformed>().copied();
+    let direct = Peer {
+        address: request.remote_addr().as_socket_addr().map(std::net::SocketAddr::ip),
+        certificate: request.extensions().get().cloned(),
+    };
+    let (mut parts, body) = request.into_parts();
+    let address = direct.address;
+    let peer = peer::of(app, &mut parts.headers, direct).unwrap_or_else(|peer::Unbelievable| {
+        malformed = malformed.or(Some(Malformed::Certificate));
+        Peer { address, certificate: None }
+    });
+    if overrides(&parts.method, &parts.headers) {
+        malformed = malformed.or(Some(Malformed::Override));
+    }
+    let incoming = Incoming {
         path: parts.uri.path().to_owned(),
         query: parts.uri.query().unwrap_or_default().to_owned(),
         method: parts.method,
         headers: parts.headers,
         body,
-        address,
+        address: peer.address,
+        certificate: peer.certificate,
         request_id,
-    }
+    };
+    (incoming, malformed)
+}
+
+/// Whether a header asks for another method than the request line. Nothing here obeys one; whatever stands before us may
+/// have let the request through for the method it saw, or for the one it read here.
+fn overrides(method: &Method, headers: &HeaderMap) -> bool {
+    let named = OVERRIDES.iter().flat_map(|name| headers.get_all(*name));
+    named.into_iter().any(|named| !named.as_bytes().eq_ignore_ascii_case(method.as_str().as_bytes()))
 }
 
 /// Whether a method only reads.

@@ -19,7 +19,12 @@ use vitals_store::{
     urls::Urls,
 };
 
-use crate::{audit::AuditWriter, egress::JwksKeeper, telemetry::metrics::Metrics};
+use crate::{
+    audit::AuditWriter,
+    egress::{Cidr, JwksKeeper},
+    telemetry::metrics::Metrics,
+    tls::Trust,
+};
 
 /// Documents about the server that do not change while it runs.
 #[derive(Clone, Debug)]
@@ -56,6 +61,10 @@ pub struct App {
     pub pool: TenantPool,
     /// The trail.
     pub audit: AuditWriter,
+    /// Whose word about client certificates is taken.
+    pub trust: Arc<Trust>,
+    /// Whose word about clients is taken.
+    pub trusted_proxies: Vec<Cidr>,
     /// What is counted.
     pub metrics: Metrics,
     /// Documents about the server.

@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, path::Path};
 
 /// The attacks, as ranges of their numbers.
-const NUMBERS: [(char, u32, u32); 12] = [
+const NUMBERS: [(char, u32, u32); 11] = [
     ('P', 1, 11),
     ('P', 17, 20),
     ('P', 22, 34),
@@ -14,8 +14,7 @@ const NUMBERS: [(char, u32, u32); 12] = [
     ('X', 22, 27),
     ('X', 30, 34),
     ('H', 4, 5),
-    ('H', 10, 10),
-    ('H', 12, 12),
+    ('H', 7, 12),
     ('R', 7, 7),
 ];
 

@@ -16,7 +16,7 @@ const LAYERS: [&[&str]; 10] = [
     &["vitals_store"],
     &["clock", "failure"],
     &["config", "telemetry", "egress", "limit", "audit"],
-    &["interaction", "operation", "job", "authorization"],
+    &["interaction", "operation", "job", "authorization", "tls"],
     &["state"],
     &["listen", "rest", "admin", "oauth"],
     &["openapi", "public"],

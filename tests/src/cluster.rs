@@ -57,6 +57,18 @@ pub fn shared() -> &'static Cluster {
     })
 }
 
+/// Another one, for tests whose tenants have authorities of client certificates: every server on a cluster asks its
+/// clients for those.
+pub async fn apart() -> &'static Cluster {
+    static CLUSTER: tokio::sync::OnceCell<&'static Cluster> = tokio::sync::OnceCell::const_new();
+    let start = async || {
+        let options = EmbeddedOptions { fsync: false, max_connections: 100 };
+        let started = runtime().spawn(Cluster::start(options)).await.expect("the cluster starts");
+        &*Box::leak(Box::new(started))
+    };
+    CLUSTER.get_or_init(start).await
+}
+
 impl Cluster {
     /// Starts and prepares a PostgreSQL in a folder of its own.
     pub async fn start(options: EmbeddedOptions) -> Self {

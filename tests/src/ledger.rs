@@ -21,6 +21,8 @@ struct Asked {
     /// As the request line has it; the query does not matter.
     target: String,
     with_credentials: bool,
+    /// A browser's question about CORS, answered.
+    preflight: bool,
     status: u16,
 }
 
@@ -55,6 +57,7 @@ pub(crate) fn note(request: &reqwest::Request, answer: &Answer) {
         method: request.method().to_string(),
         target: url.path().to_owned(),
         with_credentials: request.headers().contains_key("authorization"),
+        preflight: answer.status == 204 && request.headers().contains_key("access-control-request-method"),
         status: answer.status,
     });
 }
@@ -76,6 +79,7 @@ pub(crate) fn note_raw(server: &str, request: &[u8], answer: &Answer) {
         method: words.next().unwrap_or_default(),
         target: words.next().unwrap_or_default(),
         with_credentials: lines.any(|line| line.to_ascii_lowercase().starts_with("authorization:")),
+        preflight: false,
         status: answer.status,
     });
 }
@@ -98,7 +102,7 @@ impl Asked {
         if matches!(path, "/healthz" | "/readyz" | "/openapi.json" | "/openapi.plain.json" | "/docs") {
             return 0;
         }
-        usize::from(self.with_credentials || asks_of_somebody(path))
+        usize::from(self.with_credentials || (!self.preflight && asks_of_somebody(path)))
     }
 }
 

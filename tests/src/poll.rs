@@ -26,3 +26,15 @@ pub async fn within<F: Future<Output = bool>>(deadline: Duration, what: &str, mu
         tokio::time::sleep(PAUSE).await;
     }
 }
+
+/// Looks for this long, and again and again, whether something stays so.
+///
+/// # Panics
+/// When it does not.
+pub async fn stays<F: Future<Output = bool>>(period: Duration, what: &str, mut is_so: impl FnMut() -> F) {
+    let began = Instant::now();
+    while began.elapsed() < period {
+        assert!(is_so().await, "not for {period:?}: {what}");
+        tokio::time::sleep(PAUSE).await;
+    }
+}

@@ -10,10 +10,12 @@ use vitals_access::clock::Clock;
 use vitals_server::{
     admin::Operator,
     app::{self, Parts},
+    config::TlsFiles,
     egress::Egress,
     listen::{Listener, Stopper, stop_signal},
     public::Public,
     state::App,
+    tls::{Loaded, Tls},
 };
 use vitals_store::{audit::Durability, pool::PoolLimits};
 
@@ -30,12 +32,20 @@ pub struct Options {
     pub pool: PoolLimits,
     /// Blocks that keys may be fetched from although they are not public.
     pub egress_allow: Vec<&'static str>,
+    /// The files of a listener that speaks TLS.
+    pub tls: Option<TlsFiles>,
+    /// Proxies whose word is taken.
+    pub trusted_proxies: Vec<&'static str>,
+    /// The URL clients use, if not that of the listener.
+    pub public_url: Option<String>,
 }
 
 /// A running server.
 pub struct Server {
     /// Its public URL.
     pub url: String,
+    /// Where it listens.
+    pub address: SocketAddr,
     /// The operator listener's URL.
     pub operator_url: String,
     /// The operator's token.
@@ -75,9 +85,16 @@ impl Server {
         let operator = Listener::bind(any, "--operator-listen").await.expect("a free port");
         oracle::listen();
         let clock = TestClock::default();
-        let url = format!("http://{}", public.local());
-        let allow = options.egress_allow.iter().map(|block| block.parse().expect("a CIDR block")).collect();
-        ledger::served(&url, &format!("http://{}", operator.local()), &cluster.urls.audit_read);
+        vitals_server::egress::install_tls_provider();
+        let files = options.tls.as_ref().map(|files| Arc::new(Loaded::read(files).expect("files of TLS")));
+        // By name, so that the certificate is of something.
+        let own = match &files {
+            Some(_) => format!("https://localhost:{}", public.local().port()),
+            None => format!("http://{}", public.local()),
+        };
+        let url = options.public_url.unwrap_or_else(|| own.clone());
+        let blocks = |texts: &[&str]| texts.iter().map(|block| block.parse().expect("a CIDR block")).collect();
+        ledger::served(&own, &format!("http://{}", operator.local()), &cluster.urls.audit_read);
         let app = app::start(Parts {
             urls: cluster.urls.clone(),
             master_key: cluster.master_key.clone(),
@@ -85,10 +102,17 @@ impl Server {
             clock: Arc::new(clock.clone()) as Arc<dyn Clock>,
             durability: Durability::Prompt,
             pool: options.pool,
-            egress: Egress::new(allow, vec![public.local(), operator.local()]),
+            egress: Egress::new(blocks(&options.egress_allow), vec![public.local(), operator.local()]),
+            tls: files.clone(),
+            trusted_proxies: blocks(&options.trusted_proxies),
         })
         .await
         .expect("the application starts");
+        let address = public.local();
+        let public = match files {
+            Some(files) => public.over(Tls::start(files, Some(Arc::clone(&app.trust)), Arc::clone(&app.clock))),
+            None => public,
+        };
         app::observe_listeners(&app, &[&public, &operator]);
         let (stopper, stop) = stop_signal();
         let operator_token = "operator-token-of-the-tests".to_owned();
@@ -98,7 +122,7 @@ impl Server {
             Operator::new(Arc::clone(&app), operator_token.clone(), admin_url, vec![operator.local().to_string()]);
         tokio::spawn(operator.serve(Arc::new(ToDynEndpoint(endpoint)), stop.clone()));
         tokio::spawn(public.serve(Arc::new(ToDynEndpoint(Public::new(Arc::clone(&app)))), stop));
-        Self { url, operator_url, operator_token, app, clock, cluster, stopper }
+        Self { url, address, operator_url, operator_token, app, clock, cluster, stopper }
     }
 
     /// Stops the server as a signal would.

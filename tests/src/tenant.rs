@@ -76,6 +76,19 @@ impl Tenant {
         format!("{}/t/{}/fhir", self.server.url, self.name)
     }
 
+    /// Switches on what these settings say, as an operator would.
+    pub async fn set(&self, settings: &Value) {
+        let (name, settings) = (self.name.as_str(), settings.to_string().replace('\'', "''"));
+        let change = format!(
+            "BEGIN; SELECT pg_advisory_xact_lock(7311, 1); \
+             UPDATE control.tenant SET settings = '{settings}' WHERE name = '{name}'; \
+             INSERT INTO control.change (tenant, kind, subject, at) \
+             SELECT role, 'tenant', name, statement_timestamp() FROM control.tenant WHERE name = '{name}'; COMMIT"
+        );
+        self.server.cluster.sql(&change).await;
+        self.server.app.feed.refresh().await.expect("the directory is read");
+    }
+
     /// A token with these scopes, to be changed before it is signed.
     pub fn token(&self, scope: &str) -> Token<'_> {
         let now = self.server.clock.now().timestamp();

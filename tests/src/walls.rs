@@ -217,3 +217,22 @@ pub const MIX_TWO_TENANTS: () = ();
 /// }
 /// ```
 pub const FORGE_A_JOB: () = ();
+
+/// The tables of an authorization server give no rows of clinical data.
+///
+/// ```compile_fail
+/// use vitals_fhir::{interaction::Read, resource::Patient};
+/// use vitals_store::{authorization::AuthorizationTx, tenant::TenantTx};
+/// async fn look(tables: &mut AuthorizationTx, tenant: &mut TenantTx<'_>) {
+///     let _ = tables.allow::<Patient, Read>();
+/// }
+/// ```
+///
+/// ```
+/// use vitals_fhir::{interaction::Read, resource::Patient};
+/// use vitals_store::{authorization::AuthorizationTx, tenant::TenantTx};
+/// async fn look(tables: &mut AuthorizationTx, tenant: &mut TenantTx<'_>) {
+///     let _ = tenant.allow::<Patient, Read>();
+/// }
+/// ```
+pub const READ_PATIENTS_THROUGH_AN_AUTHORIZATION_SERVER: () = ();

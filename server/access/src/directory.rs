@@ -130,6 +130,17 @@ impl Directory {
         self.revoked.get(role).is_some_and(|revoked| revoked.contains(jti))
     }
 
+    /// The origins whose pages may read a tenant's answers.
+    pub fn origins(&self, role: &TenantRole) -> impl Iterator<Item = &str> {
+        self.by_role.get(role).into_iter().flat_map(|tenant| &tenant.settings.origins).map(String::as_str)
+    }
+
+    /// SHA-256 of the certificates that clients registered and that nobody but themselves vouches for (RFC 8705,
+    /// section 2.2).
+    pub fn registered_certificates(&self) -> impl Iterator<Item = [u8; 32]> {
+        std::iter::empty()
+    }
+
     /// Whether an `aud` member names this server, or this tenant on it: the public URL, `{public_url}/fhir` or the
     /// tenant's FHIR base, exactly.
     pub(crate) fn is_audience(&self, audience: &str, tenant: &Tenant) -> bool {

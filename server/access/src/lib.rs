@@ -13,6 +13,7 @@ mod gate;
 mod hash;
 pub mod keys;
 pub mod predicate;
+pub mod proof;
 pub mod refusal;
 pub mod scope;
 pub mod settings;

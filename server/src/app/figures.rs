@@ -30,6 +30,8 @@ pub(super) fn observe_listeners(app: &App, listeners: Vec<Arc<Ended>>) {
             sum.head_too_slow += one.head_too_slow;
             sum.stalled += one.stalled;
             sum.broken += one.broken;
+            sum.handshake_failed += one.handshake_failed;
+            sum.handshake_too_slow += one.handshake_too_slow;
         }
         Some(sum)
     });

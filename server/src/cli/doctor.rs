@@ -3,6 +3,7 @@
 
 use std::{fs, io, os::unix::fs::PermissionsExt as _, path::Path};
 
+use chrono::{DateTime, Utc};
 use vitals_store::{
     control::{directory, keys},
     doctor::{self, Check},
@@ -11,7 +12,10 @@ use vitals_store::{
 };
 
 use super::{CommandError, Exit, Needs, Opened, migrate as migrations, print, tenant::explained};
-use crate::config::{Database, Settings};
+use crate::{
+    config::{Database, Settings, TlsFiles},
+    tls::Loaded,
+};
 
 /// Names in a sentence; there may be thousands.
 const NAMES: usize = 5;
@@ -71,7 +75,17 @@ async fn look(settings: &Settings, opened: &Opened<'_>) -> Vec<Check> {
         Some(file) => of("operator token", operator_token(&file, WhenMissing::Failed)),
         None => of("operator token", operator_token(&settings.data_dir.join("operator.token"), WhenMissing::Fine)),
     });
+    if let Some(files) = &settings.tls {
+        checks.push(of("TLS", certificate(files, clock.now())));
+    }
     checks
+}
+
+fn certificate(files: &TlsFiles, now: DateTime<Utc>) -> Result<String, CommandError> {
+    match Loaded::read(files)?.warning(now) {
+        None => Ok("certificate and key fit, and the certificate is good for two weeks at least".to_owned()),
+        Some(warning) => Err(CommandError::new(warning)),
+    }
 }
 
 /// Only the administering role reads the ledgers; that there are tables was looked at before.

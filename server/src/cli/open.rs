@@ -16,7 +16,7 @@ use vitals_store::{
 use super::CommandError;
 use crate::{
     clock::SystemClock,
-    config::{Database, MasterKeySource, PublicUrl, Secret, Settings},
+    config::{Database, MasterKeySource, Secret, Settings},
 };
 
 /// What a command needs of the databases.
@@ -128,7 +128,7 @@ impl<'s> Opened<'s> {
         {
             return Ok(server.public_url.clone());
         }
-        Ok(PublicUrl::of_listener(self.settings.listen).as_str().to_owned())
+        Ok(self.settings.own_url(self.settings.listen).as_str().to_owned())
     }
 
     /// Takes the embedded database with it, for a server that stops it itself.

@@ -16,6 +16,7 @@ use crate::{
     public::Public,
     state::App,
     telemetry::Telemetry,
+    tls::{Loaded, Tls},
 };
 
 /// How long a stopping server takes at most, without the embedded database, which comes last and needs a second or
@@ -38,24 +39,31 @@ pub async fn serve(
     // Ports first: the commonest mistake is told before anything is started.
     let public = Listener::bind(settings.listen, "--listen").await?;
     let operator = Listener::bind(settings.operator_listen, "--operator-listen").await?;
+    let tls = settings.tls.as_ref().map(Loaded::read).transpose()?.map(Arc::new);
     let telemetry = Telemetry::start(settings.log, settings.tracing)?;
     let folder = settings.data_dir.display();
     std::fs::create_dir_all(&settings.data_dir)
         .map_err(|error| CommandError::new(format!("cannot make the data directory {folder}: {error}")))?;
     let mut lock = ServeLock::acquire(&settings.data_dir)?;
     let opened = Opened::of(settings, Needs::Serving).await?;
-    let served = serve_on(settings, &opened, &mut lock, public, operator, ready).await;
+    let served = serve_on(settings, &opened, &mut lock, Doors { public, operator, tls }, ready).await;
     let closed = opened.close().await;
     telemetry.stop(TRACES_WITHIN).await;
     served.and_then(|exit| closed.map(|()| exit))
+}
+
+/// Where requests come in.
+struct Doors {
+    public: Listener,
+    operator: Listener,
+    tls: Option<Arc<Loaded>>,
 }
 
 async fn serve_on(
     settings: &Settings,
     opened: &Opened<'_>,
     lock: &mut ServeLock,
-    public: Listener,
-    operator: Listener,
+    doors: Doors,
     ready: impl AsyncFnOnce(&Arc<App>, &Opened<'_>) -> Result<(), CommandError>,
 ) -> Result<Exit, CommandError> {
     refuse_bad_posture(opened).await?;
@@ -67,6 +75,7 @@ async fn serve_on(
     control::keys::check_all(&mut connection, &master_key).await?;
     drop(connection);
 
+    let Doors { mut public, mut operator, tls } = doors;
     let public_url = settings.public_url(public.local())?.as_str().trim_end_matches('/').to_owned();
     let app = app::start(Parts {
         urls: opened.urls.clone(),
@@ -79,8 +88,22 @@ async fn serve_on(
         },
         pool: PoolLimits::default(),
         egress: Egress::new(settings.egress_allow.clone(), vec![public.local(), operator.local()]),
+        tls: tls.clone(),
+        trusted_proxies: settings.trusted_proxies.clone(),
     })
     .await?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    if let Some(loaded) = tls {
+        if let Some(warning) = loaded.warning(app.clock.now()) {
+            tracing::warn!("{warning}");
+        }
+        let trust = Some(Arc::clone(&app.trust));
+        public = public.over(Tls::start(Arc::clone(&loaded), trust, Arc::clone(&app.clock)));
+        // On loopback it has always been plain, and nobody listens there.
+        if !operator.local().ip().is_loopback() {
+            operator = operator.over(Tls::start(loaded, None, Arc::clone(&app.clock)));
+        }
+    }
     app::observe_listeners(&app, &[&public, &operator]);
 
     let (stopper, stop) = stop_signal();
@@ -95,7 +118,7 @@ async fn serve_on(
         Ok(()) => {
             lock.listening(&public_url)?;
             tracing::info!(public = %local, operator = %operators, "serving");
-            announce(local);
+            announce(scheme, local);
             wait_for_signal(&stopper).await
         }
         Err(error) => Err(error),
@@ -116,8 +139,8 @@ async fn serve_on(
 }
 
 /// The ready line: the only thing `serve` writes to standard output.
-fn announce(local: SocketAddr) {
-    println!("listening on http://{local}");
+fn announce(scheme: &str, local: SocketAddr) {
+    println!("listening on {scheme}://{local}");
     if std::io::stdout().flush().is_err() {
         tracing::debug!("nobody reads the ready line");
     }

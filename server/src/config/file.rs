@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, path::Path};
 use super::ConfigError;
 
 /// The keys that the file may hold: every flag but `config` itself.
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 19] = [
     "database-url",
     "database-url-file",
     "admin-database-url",
@@ -19,12 +19,18 @@ const KEYS: [&str; 13] = [
     "master-key-file",
     "operator-token-file",
     "egress-allow",
+    "tls-cert",
+    "tls-key",
+    "tls-client-ca",
+    "tls-client-auth",
+    "tls-client-crl",
+    "trusted-proxy",
     "audit-durability",
     "log",
 ];
 
 /// Keys whose value may be a list.
-const LISTS: [&str; 1] = ["egress-allow"];
+const LISTS: [&str; 2] = ["egress-allow", "trusted-proxy"];
 
 /// What the file says, by key; lists joined with commas.
 #[derive(Debug, Default)]

@@ -59,6 +59,30 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "CIDR", value_delimiter = ',')]
     pub egress_allow: Vec<String>,
 
+    /// File with the server's certificate and its chain (PEM); the public listener then speaks TLS
+    #[arg(long, global = true, value_name = "FILE")]
+    pub tls_cert: Option<String>,
+
+    /// File with the private key of that certificate (PEM), readable by its owner alone
+    #[arg(long, global = true, value_name = "FILE")]
+    pub tls_key: Option<String>,
+
+    /// File with the authorities whose client certificates are accepted (PEM)
+    #[arg(long, global = true, value_name = "FILE")]
+    pub tls_client_ca: Option<String>,
+
+    /// Whether every connection needs a client certificate [default: required]
+    #[arg(long, global = true, value_name = "required|optional")]
+    pub tls_client_auth: Option<String>,
+
+    /// File with those authorities' revocation lists (PEM)
+    #[arg(long, global = true, value_name = "FILE")]
+    pub tls_client_crl: Option<String>,
+
+    /// Proxies whose word about the client's address and certificate is taken; repeatable
+    #[arg(long, global = true, value_name = "CIDR", value_delimiter = ',')]
+    pub trusted_proxy: Vec<String>,
+
     /// When an answer may leave: its audit record committed (prompt) or on disk (strict) [default: prompt]
     #[arg(long, global = true, value_name = "prompt|strict")]
     pub audit_durability: Option<String>,

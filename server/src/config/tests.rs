@@ -221,3 +221,48 @@ fn public_urls_end_without_a_slash_and_hold_nothing_else() {
         assert_eq!(text.parse::<PublicUrl>().ok().as_ref().map(PublicUrl::as_str), expected, "{text}");
     }
 }
+
+#[test]
+fn tls_options_stand_together() {
+    let given = |names: &[&str]| {
+        let value = |name: &str| names.contains(&name).then(|| format!("/etc/vitals/{name}.pem"));
+        let flags = Flags {
+            tls_cert: value("cert"),
+            tls_key: value("key"),
+            tls_client_ca: value("ca"),
+            tls_client_crl: value("crl"),
+            tls_client_auth: names.contains(&"auth").then(|| "optional".to_owned()),
+            ..Flags::default()
+        };
+        resolve(&flags, &[]).map_err(|error| error.to_string())
+    };
+    for (names, refused) in [
+        (vec!["cert"], "--tls-key is needed with --tls-cert"),
+        (vec!["key"], "--tls-cert is needed with --tls-key"),
+        (vec!["ca"], "--tls-cert is needed with --tls-client-ca"),
+        (vec!["cert", "key", "crl"], "--tls-client-ca is needed with --tls-client-crl"),
+        (vec!["cert", "key", "auth"], "--tls-client-ca is needed with --tls-client-auth"),
+    ] {
+        assert_eq!(given(&names).unwrap_err(), refused);
+    }
+    assert_eq!(given(&[]).unwrap().tls, None);
+    let plain = given(&["cert", "key"]).unwrap();
+    assert_eq!(plain.public_url(plain.listen).unwrap().as_str(), "https://127.0.0.1:8080");
+    assert_eq!(plain.tls.unwrap().clients, None);
+    let clients = |names: &[&str]| given(names).unwrap().tls.unwrap().clients.unwrap();
+    assert_eq!(clients(&["cert", "key", "ca"]).auth, ClientAuth::Required);
+    let optional = clients(&["cert", "key", "ca", "auth", "crl"]);
+    assert_eq!(optional.auth, ClientAuth::Optional);
+    assert_eq!(optional.revoked, Some(PathBuf::from("/etc/vitals/crl.pem")));
+}
+
+#[test]
+fn trusted_proxies_are_blocks_from_any_source() {
+    let flags = Flags { trusted_proxy: vec!["10.0.0.0/8".into(), "::1".into()], ..Flags::default() };
+    let blocks = |settings: Settings| settings.trusted_proxies.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(blocks(resolve(&flags, &[]).unwrap()), ["10.0.0.0/8", "::1/128"]);
+    let environment = [("VITALS_TRUSTED_PROXY", "127.0.0.1, 192.0.2.0/24")];
+    assert_eq!(blocks(resolve(&Flags::default(), &environment).unwrap()), ["127.0.0.1/32", "192.0.2.0/24"]);
+    let wrong = resolve(&Flags { trusted_proxy: vec!["*".into()], ..Flags::default() }, &[]).unwrap_err();
+    assert!(wrong.to_string().starts_with("--trusted-proxy: must be an address"), "{wrong}");
+}

@@ -78,9 +78,14 @@ pub(super) fn listener_address(text: &str) -> Result<SocketAddr, BadValue> {
 pub struct PublicUrl(String);
 
 impl PublicUrl {
-    /// The URL of a listener that is reached by its own address.
+    /// The URL of a listener that is reached by its own address, without TLS.
     pub fn of_listener(address: SocketAddr) -> Self {
         Self(format!("http://{address}"))
+    }
+
+    /// The URL of a listener that is reached by its own address, over TLS.
+    pub fn of_tls_listener(address: SocketAddr) -> Self {
+        Self(format!("https://{address}"))
     }
 
     /// The URL, without a slash at the end.

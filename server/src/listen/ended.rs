@@ -3,11 +3,12 @@
 
 use std::{
     error::Error,
+    net::SocketAddr,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
 use super::watch::Overdue;
-use crate::telemetry::metrics::ConnectionFigures;
+use crate::{telemetry::metrics::ConnectionFigures, tls::HandshakeError};
 
 /// The counters of one listener.
 #[derive(Debug, Default)]
@@ -17,6 +18,8 @@ pub struct Ended {
     head_too_slow: AtomicU64,
     stalled: AtomicU64,
     broken: AtomicU64,
+    handshake_failed: AtomicU64,
+    handshake_too_slow: AtomicU64,
 }
 
 impl Ended {
@@ -28,6 +31,8 @@ impl Ended {
             head_too_slow: self.head_too_slow.load(Relaxed),
             stalled: self.stalled.load(Relaxed),
             broken: self.broken.load(Relaxed),
+            handshake_failed: self.handshake_failed.load(Relaxed),
+            handshake_too_slow: self.handshake_too_slow.load(Relaxed),
         }
     }
 
@@ -39,6 +44,22 @@ impl Ended {
             _ => &self.broken,
         };
         counter.fetch_add(1, Relaxed);
+    }
+
+    /// Counts a connection that never became one: what was wrong with the client's certificate is worth a line, because
+    /// the client is told next to nothing.
+    pub(super) fn by_handshake(&self, remote: SocketAddr, error: &HandshakeError) {
+        match error {
+            HandshakeError::Slow => self.handshake_too_slow.fetch_add(1, Relaxed),
+            HandshakeError::Failed(error) => {
+                if let Some(rustls::Error::InvalidCertificate(why)) =
+                    error.get_ref().and_then(|error| error.downcast_ref())
+                {
+                    tracing::info!(network.peer.address = %remote.ip(), reason = ?why, "refused a client certificate");
+                }
+                self.handshake_failed.fetch_add(1, Relaxed)
+            }
+        };
     }
 
     /// Counts a connection that stayed in one state for too long; rest between requests is nobody's fault.

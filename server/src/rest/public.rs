@@ -14,7 +14,7 @@ use vitals_fhir::{
 };
 
 use super::{
-    Labelled,
+    Labelled, cors,
     credentials::{self, Unverified},
     discovery::{self, AuthEndpoints},
     fhir, metadata,
@@ -86,6 +86,22 @@ pub async fn malformed(app: &App, incoming: &Incoming, malformed: Malformed) -> 
         Malformed::Host => {
             Failure::new(Kind::Malformed, IssueCode::Invalid, "not one host", "There must be one Host header.")
         }
+        Malformed::Certificate => Failure::new(
+            Kind::Malformed,
+            IssueCode::Invalid,
+            "client certificate not believed",
+            "What the proxy says of the client's certificate cannot be used: it must come in one form, once and whole, \
+             and the certificate must be valid now.",
+        ),
+        Malformed::Override => Failure::new(
+            Kind::NotOffered(match cors::allowed(&incoming.path) {
+                "" => "GET, HEAD, POST, PUT, DELETE",
+                allow => allow,
+            }),
+            IssueCode::NotSupported,
+            "method override",
+            "A header of the request asks for another method than its first line; only that one is heard.",
+        ),
         Malformed::Framing => Failure::new(
             Kind::Malformed,
             IssueCode::Invalid,
@@ -170,9 +186,6 @@ enum Written {
 
 /// A public document of a base: nobody asks who reads it, but the tenant must exist.
 async fn document(app: &App, incoming: &Incoming, base: &FhirBase, written: Written) -> Response {
-    if incoming.method == Method::OPTIONS {
-        return for_any_origin(respond::empty(StatusCode::NO_CONTENT), true);
-    }
     let made = async {
         if !reads(&incoming.method) {
             return Err(not_allowed());
@@ -197,21 +210,10 @@ async fn document(app: &App, incoming: &Incoming, base: &FhirBase, written: Writ
         "document".clone_into(&mut record.action);
         trail::ended(&mut record, made.as_ref().map(|response| response.status().as_u16()));
         if let Err(failure) = trail::leave(app, record, None).await {
-            return for_any_origin(respond::failure(&failure, Format::Json), false);
+            return respond::failure(&failure, Format::Json);
         }
     }
-    for_any_origin(made.unwrap_or_else(|failure| respond::failure(&failure, Format::Json)), false)
-}
-
-/// CORS for documents that hold nothing of anybody's.
-fn for_any_origin(mut response: Response, preflight: bool) -> Response {
-    let headers = response.headers_mut();
-    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    if preflight {
-        headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, HEAD"));
-        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("*"));
-    }
-    response
+    made.unwrap_or_else(|failure| respond::failure(&failure, Format::Json))
 }
 
 /// Whether there is a tenant of this name; a command may have made it a moment ago.
@@ -353,6 +355,7 @@ fn take(incoming: &mut Incoming) -> Incoming {
         headers: std::mem::take(&mut incoming.headers),
         body: std::mem::replace(&mut incoming.body, Body::empty()),
         address: incoming.address,
+        certificate: incoming.certificate.clone(),
         request_id: incoming.request_id.clone(),
     }
 }

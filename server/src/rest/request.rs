@@ -1,11 +1,12 @@
 //! A request as the FHIR endpoints use it: its parts, its body within limits.
 
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use poem::{
     Body,
     http::{HeaderMap, Method, header},
 };
+use vitals_access::proof::ClientCertificate;
 use vitals_fhir::{
     outcome::{Issue, IssueCode},
     resource::Version,
@@ -36,13 +37,38 @@ pub struct Incoming {
     pub headers: HeaderMap,
     /// The body, unread.
     pub body: Body,
-    /// The peer.
+    /// The client's, as far as it is known: the peer's, or what a trusted proxy says.
     pub address: Option<IpAddr>,
+    /// The client certificate, proven to us or to a trusted proxy.
+    pub certificate: Option<Arc<ClientCertificate>>,
     /// The id this request goes by.
     pub request_id: String,
 }
 
+/// Where a request came from: what its record says whatever becomes of it.
+#[derive(Clone, Debug)]
+pub struct Whence {
+    /// The id it goes by.
+    pub request_id: String,
+    /// The client's address.
+    pub address: Option<IpAddr>,
+    /// The thumbprint of its certificate.
+    pub certificate: Option<String>,
+    /// The path it asked for.
+    pub path: String,
+}
+
 impl Incoming {
+    /// Where it came from.
+    pub fn whence(&self) -> Whence {
+        Whence {
+            request_id: self.request_id.clone(),
+            address: self.address,
+            certificate: self.certificate.as_ref().map(|certificate| certificate.thumbprint_text()),
+            path: self.path.clone(),
+        }
+    }
+
     /// Reads the body, up to a limit.
     pub async fn read_body(&mut self, limit: usize) -> Result<Vec<u8>, Failure> {
         let too_large = || {

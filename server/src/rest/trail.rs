@@ -1,7 +1,5 @@
 //! The audit record of a request, from the moment it comes in to the moment it is written.
 
-use std::net::IpAddr;
-
 use vitals_access::{
     access::Access,
     audit::{AuditRecord, Origin},
@@ -11,7 +9,7 @@ use vitals_access::{
 use vitals_fhir::{catalog::Operation, resource::is_id};
 
 use super::{
-    request::Incoming,
+    request::{Incoming, Whence},
     respond,
     router::{self, Address, Fhir, FhirBase},
 };
@@ -26,12 +24,12 @@ const UNKNOWN_ACTION: &str = "unknown";
 /// A record of a request that came in at a base. It stands in the chain of the tenant asked for, where there is one;
 /// otherwise in the server's own.
 pub fn begin(app: &App, incoming: &Incoming, base: &FhirBase) -> AuditRecord {
-    of(app, &incoming.request_id, incoming.address, base)
+    of(app, &incoming.whence(), base)
 }
 
 /// Leaves the record of a request that ended in a panic: nobody knows how far it came.
-pub async fn panicked(app: &App, request_id: &str, address: Option<IpAddr>, path: &str) -> Result<(), Failure> {
-    let mut record = of(app, request_id, address, &base_of(path));
+pub async fn panicked(app: &App, whence: &Whence) -> Result<(), Failure> {
+    let mut record = of(app, whence, &base_of(&whence.path));
     record.unknown(respond::status(Kind::Internal).as_u16(), "panic");
     leave(app, record, None).await
 }
@@ -45,10 +43,11 @@ pub fn base_of(path: &str) -> FhirBase {
     }
 }
 
-fn of(app: &App, request_id: &str, address: Option<IpAddr>, base: &FhirBase) -> AuditRecord {
+fn of(app: &App, whence: &Whence, base: &FhirBase) -> AuditRecord {
     let mut record = AuditRecord::new(Origin::Http, UNKNOWN_ACTION, app.clock.now());
-    record.request_id = Some(request_id.to_owned());
-    record.address = address.map(|address| address.to_string());
+    record.request_id = Some(whence.request_id.clone());
+    record.address = whence.address.map(|address| address.to_string());
+    record.certificate.clone_from(&whence.certificate);
     if let FhirBase::Tenant(name) = base
         && let Ok(directory) = app.directory()
         && let Some(tenant) = directory.tenant(name)

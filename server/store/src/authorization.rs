@@ -4,11 +4,33 @@
 //! name another's clients. This view hands out no rows of clinical data: those need an `Access`, which only a verified
 //! token makes.
 
+mod accounts;
+mod approvals;
+mod clients;
+mod codes;
+mod launches;
+mod pushed;
+mod refresh;
+mod registration;
+mod seen;
+mod sessions;
+
 use std::sync::Arc;
 
 use sqlx::postgres::PgRow;
 use vitals_access::tenant::Tenant;
 
+pub use self::{
+    accounts::Account,
+    approvals::{Approval, Refresh},
+    clients::{Authentication, Client},
+    codes::{Code, TakenCode},
+    launches::Launch,
+    pushed::PushedRequest,
+    refresh::{RefreshToken, TakenRefreshToken},
+    registration::RegistrationToken,
+    sessions::{Session, SignedIn},
+};
 use crate::{
     StoreError,
     error::Commits,
@@ -44,8 +66,20 @@ impl AuthorizationTx {
     }
 
     /// Runs a statement; each row it returns carries the tenant's number.
-    #[expect(dead_code, reason = "the tables follow")]
     async fn rows(&mut self, sql: Sql) -> Result<Vec<PgRow>, StoreError> {
         self.lease.rows(sql, Commits::No, WORK).await
     }
+
+    /// The same where only counts whether it touched a row.
+    async fn touches(&mut self, sql: Sql) -> Result<bool, StoreError> {
+        Ok(!self.rows(sql).await?.is_empty())
+    }
+}
+
+/// A column of a row.
+fn get<'r, T>(row: &'r PgRow, table: &'static str, column: &'static str) -> Result<T, StoreError>
+where
+    T: sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,
+{
+    sqlx::Row::try_get(row, column).map_err(|_| StoreError::Inconsistent { table, column })
 }

@@ -12,8 +12,10 @@ pub mod issuers;
 pub mod jobs;
 pub mod keys;
 pub mod poll;
+pub mod revocations;
 pub mod roles;
 pub mod servers;
+pub mod settings;
 pub mod tenants;
 
 use sqlx::{Connection as _, PgConnection, Postgres, Transaction};

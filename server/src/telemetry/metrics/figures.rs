@@ -100,6 +100,10 @@ pub struct ConnectionFigures {
     pub stalled: u64,
     /// Broken off by the other side, or against the protocol.
     pub broken: u64,
+    /// Closed because the two sides could not agree on TLS, or the client's certificate is no good.
+    pub handshake_failed: u64,
+    /// Closed because the handshake of TLS did not come to its end in time.
+    pub handshake_too_slow: u64,
 }
 
 /// What a metric is, besides its figure.
@@ -200,6 +204,8 @@ impl Metrics {
                 (Some(("reason", "head too slow")), f.head_too_slow),
                 (Some(("reason", "stalled")), f.stalled),
                 (Some(("reason", "broken")), f.broken),
+                (Some(("reason", "handshake failed")), f.handshake_failed),
+                (Some(("reason", "handshake too slow")), f.handshake_too_slow),
             ]
         });
     }

@@ -77,8 +77,18 @@ pub struct DirectoryFeed {
     task: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
 
+/// How the directory is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Polled {
+    /// A task looks for changes.
+    Often,
+    /// Nobody does.
+    Never,
+}
+
 struct Shared {
     options: FeedOptions,
+    polled: Polled,
     directory: ArcSwap<Directory>,
     known: Mutex<Known>,
     /// The clock that staleness is measured with; nobody can set it.
@@ -106,31 +116,32 @@ impl DirectoryFeed {
         let mut parsed = Parsed::new();
         let started = options.clock.now();
         let snapshot = Snapshot::read(&mut conn, &mut parsed, started).await?;
-        let shared = Arc::new(Shared {
-            directory: ArcSwap::from_pointee(snapshot.directory(&options.public_url, &Fetched::new())),
-            known: Mutex::new(Known { snapshot, fetched: Fetched::new() }),
-            options,
-            base,
-            fresh: AtomicU64::new(0),
-            begun: AtomicU64::new(0),
-            ended: watch::Sender::new(0),
-            wanted: Notify::new(),
-            stop: Notify::new(),
-        });
+        let shared = Arc::new(Shared { base, ..Shared::of(options, snapshot, Polled::Often) });
         let mut poller = Poller { shared: Arc::clone(&shared), conn: Some(conn), parsed, started, beaten: None };
         poller.beat().await.map_err(ControlError::database("register this server"))?;
         let task = tokio::spawn(poller.run());
         Ok(Self { shared, task: Arc::new(Mutex::new(Some(task))) })
     }
 
+    /// The directory at this moment, for a command that ends soon: nothing is polled, and no server is registered.
+    pub async fn of_command(options: FeedOptions) -> Result<Self, FeedError> {
+        let mut conn = urls::connect(&options.database_url).await?;
+        let snapshot = Snapshot::read(&mut conn, &mut Parsed::new(), options.clock.now()).await?;
+        Ok(Self { shared: Arc::new(Shared::of(options, snapshot, Polled::Never)), task: Arc::new(Mutex::new(None)) })
+    }
+
     /// The directory as it is known now.
     pub fn current(&self) -> Result<Arc<Directory>, Stale> {
-        if self.age() > STALE_AFTER { Err(Stale) } else { Ok(self.shared.directory.load_full()) }
+        let stale = self.shared.polled == Polled::Often && self.age() > STALE_AFTER;
+        if stale { Err(Stale) } else { Ok(self.shared.directory.load_full()) }
     }
 
     /// The directory after a poll that begins from now on. For a tenant, issuer or key that is not found: it may have
     /// been made a moment ago. Any number of callers share one poll.
     pub async fn refresh(&self) -> Result<Arc<Directory>, Stale> {
+        if self.shared.polled == Polled::Never {
+            return self.current();
+        }
         let mut ended = self.shared.ended.subscribe();
         let number = self.shared.begun.load(Ordering::Acquire) + 1;
         self.shared.wanted.notify_one();
@@ -198,6 +209,21 @@ impl DirectoryFeed {
 }
 
 impl Shared {
+    fn of(options: FeedOptions, snapshot: Snapshot, polled: Polled) -> Self {
+        Self {
+            directory: ArcSwap::from_pointee(snapshot.directory(&options.public_url, &Fetched::new())),
+            known: Mutex::new(Known { snapshot, fetched: Fetched::new() }),
+            options,
+            polled,
+            base: Instant::now(),
+            fresh: AtomicU64::new(0),
+            begun: AtomicU64::new(0),
+            ended: watch::Sender::new(0),
+            wanted: Notify::new(),
+            stop: Notify::new(),
+        }
+    }
+
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }

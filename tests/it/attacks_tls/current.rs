@@ -1,0 +1,97 @@
+//! Files and tenants' authorities that change while a server runs.
+
+use std::time::Duration;
+
+use serde_json::json;
+use vitals_server::config::ClientAuth;
+use vitals_tests::{
+    Answer, Tenant, cluster, ledger,
+    pki::{Authority, Folder, Holder},
+    poll, secure,
+};
+
+use super::{BOTH, World, serving_on};
+
+/// What a server shows of itself.
+async fn shown(world: &World) -> Vec<u8> {
+    let stream = secure::handshake(world.server.address, world.servers.config(None, &BOTH)).await.expect("a handshake");
+    stream.get_ref().1.peer_certificates().expect("a certificate")[0].to_vec()
+}
+
+#[tokio::test]
+async fn a_new_certificate_serves_and_a_broken_one_changes_nothing() {
+    let world = World::with(ClientAuth::Optional, |_| None).await;
+    let before = shown(&world).await;
+    let new = world.servers.server();
+
+    // A certificate whose key comes later.
+    world.folder.write("server.pem", &new.pem());
+    let looked = Duration::from_millis(1_500);
+    poll::stays(looked, "certificate and key of two pairs are not taken", async || shown(&world).await == before).await;
+    world.folder.write("server.key", &new.key_pem());
+    poll::until("the new certificate serves", async || shown(&world).await == new.chain[0].as_ref()).await;
+
+    world.folder.write("server.pem", "nothing");
+    let same = async || shown(&world).await == new.chain[0].as_ref();
+    poll::stays(looked, "no certificate at all is not taken", same).await;
+}
+
+/// A connection that is open when its certificate is revoked ends, and the certificate opens no other.
+#[tokio::test]
+async fn a_certificate_that_is_revoked_ends_its_connections() {
+    let world = World::with(ClientAuth::Required, |clients| Some(clients.revoking(&[]))).await;
+    let (bad, good) = (world.clients.client("bad"), world.clients.client("good"));
+    let open = |holder: &Holder| secure::kept(world.server.address, world.servers.config(Some(holder), &BOTH));
+    let (mut of_bad, mut of_good) = (open(&bad).await, open(&good).await);
+    assert!(of_bad.ask().await && of_good.ask().await, "both are served");
+
+    world.folder.write("clients.crl", &world.clients.revoking(&[&bad]));
+
+    assert!(of_bad.closes().await, "the connection of the revoked one ends");
+    assert!(of_good.ask().await, "that of another goes on");
+    assert!(world.ask(Some(&bad), BOTH[0]).await.is_err(), "H08 revoked while the server runs");
+    assert_eq!(world.ask(Some(&good), BOTH[0]).await, Ok(200));
+}
+
+/// One tenant's authority opens the door for its clients, and they are nobody at another tenant.
+#[tokio::test]
+async fn a_tenant_has_an_authority_of_its_own() {
+    let (folder, servers) = (Folder::default(), Authority::named("Servers"));
+    let server = serving_on(cluster::apart().await, &folder.server(&servers.server())).await;
+    let (here, there) = (Tenant::on(server).await, Tenant::on(server).await);
+    let (of_here, of_there) = (Authority::named("Here"), Authority::named("There"));
+    let holder = of_here.client("a client of here");
+    let ask = |holder: &Holder| secure::ask(server, servers.config(Some(holder), &BOTH));
+
+    // Nobody is asked for a certificate before a tenant has an authority; what is not asked for is not shown.
+    assert_eq!(ask(&Holder::of_itself("x")).await, Ok(200));
+    here.set(&json!({ "client_ca": of_here.pem() })).await;
+    assert_eq!(ask(&holder).await, Ok(200));
+    assert_eq!(secure::ask(server, servers.config(None, &BOTH)).await, Ok(200), "and nobody needs one");
+    for (label, holder) in [
+        ("H08 wrong CA", of_there.client("x")),
+        ("H08 wrong CA of the same name", Authority::named("Here").client("x")),
+        ("H08 self-signed", Holder::of_itself("x")),
+    ] {
+        assert!(ask(&holder).await.is_err(), "{label}");
+    }
+    there.set(&json!({ "client_ca": of_there.pem() })).await;
+    assert_eq!(ask(&of_there.client("x")).await, Ok(200));
+
+    let request = servers.http(Some(&holder)).get(format!("{}/Patient", here.base())).bearer_auth(here.all());
+    let record = here.record_of(Answer::of(request).await.expect(200).header("x-request-id")).await;
+    assert_eq!(record["certificate"], holder.thumbprint());
+
+    // What cannot be used vouches for nobody, and takes nothing from the others.
+    there.set(&json!({ "client_ca": "-----BEGIN CERTIFICATE-----\nAAEC\n-----END CERTIFICATE-----\n" })).await;
+    assert!(ask(&of_there.client("x")).await.is_err(), "H08 of an authority that is gone");
+    let mut kept = secure::kept(server.address, servers.config(Some(&holder), &BOTH)).await;
+    assert!(kept.ask().await);
+
+    // With a list of its own among them.
+    here.set(&json!({ "client_ca": format!("{}{}", of_here.pem(), of_here.revoking(&[&holder])) })).await;
+    assert!(kept.closes().await, "its connection ends");
+    assert!(ask(&holder).await.is_err(), "H08 revoked by the tenant");
+    assert_eq!(ask(&of_here.client("another")).await, Ok(200));
+    ledger::each_left_one_record().await;
+}
