@@ -12,20 +12,23 @@ use std::{
 };
 
 use tokio::{sync::Semaphore, task::JoinSet};
-use vitals_access::{clock::Clock, verifier::Verifier};
+use vitals_access::{clock::Clock, dpop::DpopNonces, verifier::Verifier};
 use vitals_store::{
     StoreError,
     audit::{AuditError, Durability},
-    control::poll::{DirectoryFeed, FeedError, FeedOptions, KeySource},
+    control::{
+        api_keys,
+        poll::{DirectoryFeed, FeedError, FeedOptions, KeySource},
+    },
     migrate::SchemaVersions,
     pool::{PoolLimits, ServedVersions, TenantPool},
     seal::MasterKey,
-    urls::{LOGINS, UrlError, Urls},
+    urls::{self, LOGINS, UrlError, Urls},
 };
 
 use crate::{
     audit::AuditWriter,
-    authorization::Desk,
+    authorization::{Desk, Signers},
     egress::{Cidr, Egress, JwksKeeper},
     listen::Listener,
     openapi,
@@ -101,6 +104,7 @@ pub async fn start(parts: Parts) -> Result<Arc<App>, AppError> {
         clock: Arc::clone(&clock),
     })
     .await?;
+    let nonces = DpopNonces::new(&master_key.derive("dpop-nonce"));
     let desk = Desk {
         pool: pool.clone(),
         feed: feed.clone(),
@@ -108,13 +112,16 @@ pub async fn start(parts: Parts) -> Result<Arc<App>, AppError> {
         public_url: public_url.clone(),
         master_key: master_key.clone(),
         clock: Arc::clone(&clock),
+        people: Arc::default(),
+        signers: Signers::default(),
+        nonces: nonces.clone(),
     };
     let app = Arc::new(App {
         desk,
         trust: Trust::of(feed.clone(), tls.as_deref()),
         trusted_proxies,
         started: vitals_fhir::temporal::instant(clock.now().timestamp_millis()),
-        verifier: Verifier::new(Arc::clone(&clock)),
+        verifier: Verifier::new(Arc::clone(&clock), nonces),
         keeper: JwksKeeper::new(egress, Arc::clone(&clock)),
         metrics: Metrics::new()?,
         documents: Documents {
@@ -135,6 +142,7 @@ pub async fn start(parts: Parts) -> Result<Arc<App>, AppError> {
     });
     figures::observe(&app);
     tokio::spawn(keep_keys(Arc::downgrade(&app)));
+    tokio::spawn(note_used_keys(Arc::downgrade(&app)));
     Ok(app)
 }
 
@@ -152,6 +160,28 @@ async fn keep_keys(app: std::sync::Weak<App>) {
         }
         tokio::time::sleep(KEY_ROUND).await;
     }
+}
+
+/// Writes down every minute when API keys were used last. What a server that stops did not write is lost, and no more
+/// than a date for people.
+async fn note_used_keys(app: std::sync::Weak<App>) {
+    loop {
+        tokio::time::sleep(KEY_ROUND).await;
+        let Some(app) = app.upgrade() else { return };
+        if let Err(error) = write_used_keys(&app).await {
+            tracing::warn!(%error, "cannot note when API keys were used");
+        }
+    }
+}
+
+/// Writes down when API keys were used since the last time.
+pub async fn write_used_keys(app: &App) -> Result<(), FeedError> {
+    let used = app.verifier.take_used_keys();
+    if used.is_empty() {
+        return Ok(());
+    }
+    let mut conn = urls::connect(&app.urls.app).await?;
+    Ok(api_keys::note_use(&mut conn, &used).await?)
 }
 
 /// One round of looking after the keys of outside issuers, a few at a time.

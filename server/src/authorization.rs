@@ -1,10 +1,49 @@
 //! The rules of the authorization servers: who may become a client, what may be granted, how it ends. No HTTP, no SQL;
 //! used by the endpoints (`crate::oauth`), by administration (`crate::admin`) and by commands (`crate::cli`).
 
+pub mod accounts;
+pub mod administration;
+pub mod api_keys;
+pub mod approvals;
+pub mod approve;
+mod attempts;
+pub mod clients;
+pub mod context;
+pub mod ending;
+pub mod keys;
+pub mod lockdown;
+pub mod passwords;
+pub mod revoke;
+pub mod secrets;
+pub mod sessions;
+mod signers;
+pub mod tokens;
+
 use std::sync::Arc;
 
-use vitals_access::{clock::Clock, tenant::Tenant};
-use vitals_store::{control::poll::DirectoryFeed, pool::TenantPool, seal::MasterKey, urls::Urls};
+use vitals_access::{clock::Clock, dpop::DpopNonces, keys::SigningKey, tenant::Tenant};
+use vitals_store::{
+    control::poll::DirectoryFeed,
+    pool::TenantPool,
+    seal::MasterKey,
+    urls::{Urls, connect},
+};
+
+pub use self::{
+    approve::{ApproveError, ApprovedRequest, approve},
+    context::{LaunchContext, Patients},
+    ending::DeskError,
+    signers::Signers,
+};
+
+/// What is remembered of people who sign in, while the server runs.
+#[derive(Debug, Default)]
+pub struct People {
+    /// Compares passwords, a few at a time.
+    pub passwords: passwords::Passwords,
+    /// Addresses that failed.
+    attempts: attempts::Attempts,
+}
 
 /// What the rules work on.
 #[derive(Clone)]
@@ -21,12 +60,24 @@ pub struct Desk {
     pub master_key: MasterKey,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Who signs in.
+    pub people: Arc<People>,
+    /// Opened signing keys.
+    pub signers: Signers,
+    /// Nonces of DPoP proofs.
+    pub nonces: DpopNonces,
 }
 
 impl Desk {
     /// The issuer of a tenant's own tokens.
     pub fn issuer(&self, tenant: &Tenant) -> String {
         format!("{}/t/{}/auth", self.public_url, tenant.name)
+    }
+
+    /// The key that a tenant signs access tokens with.
+    pub async fn signing_key(&self, tenant: &Tenant) -> Result<SigningKey, revoke::RevokeError> {
+        let mut conn = connect(&self.urls.app).await?;
+        Ok(vitals_store::control::keys::signing(&mut conn, &self.master_key, tenant).await?)
     }
 
     /// The FHIR base of a tenant: the audience of its tokens.

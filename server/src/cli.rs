@@ -6,12 +6,17 @@ use clap::Parser as _;
 
 use crate::{config::Settings, openapi};
 
+mod api_key;
 pub mod args;
 mod audit;
+mod client;
 pub mod demo;
+mod desk;
 mod doctor;
 mod import;
 mod issuer;
+mod key;
+mod lockdown;
 mod migrate;
 mod open;
 mod print;
@@ -19,9 +24,11 @@ mod recorded;
 mod serve;
 mod setup;
 mod tenant;
+mod tenant_settings;
 #[cfg(test)]
 mod tests;
 mod token;
+mod user;
 
 pub use open::{Connection, Needs, Opened};
 
@@ -120,6 +127,10 @@ pub async fn run() -> Exit {
         args::Command::Serve => Box::pin(serve::run(&settings)).await,
         args::Command::Setup => setup::run(&settings, json).await,
         args::Command::Tenant(command) => tenant::run(&settings, command, json).await,
+        args::Command::Client(command) => client::run(&settings, command, json).await,
+        args::Command::User(command) => user::run(&settings, command, json).await,
+        args::Command::ApiKey(command) => api_key::run(&settings, command, json).await,
+        args::Command::Key(command) => key::run(&settings, command, json).await,
         args::Command::Issuer(command) => issuer::run(&settings, command, json).await,
         args::Command::Migrate(command) => migrate::run(&settings, command, json).await,
         args::Command::Token(command) => token::run(&settings, command).await,

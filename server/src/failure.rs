@@ -13,6 +13,12 @@ pub enum Kind {
     NoCredentials,
     /// Credentials that are not good.
     BadCredentials,
+    /// A token that came with a DPoP proof and is not good.
+    BadBoundCredentials,
+    /// A DPoP proof that is not good.
+    BadProof,
+    /// A DPoP proof that needs a nonce of ours.
+    NonceWanted,
     /// Several ways of sending a token, or one that is malformed.
     BadRequestForm,
     /// Good credentials, not enough scope.

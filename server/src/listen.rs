@@ -106,6 +106,7 @@ pub enum ListenError {
 }
 
 /// A port that is open and not yet served.
+#[derive(Debug)]
 pub struct Listener {
     socket: TcpListener,
     local: SocketAddr,

@@ -11,9 +11,24 @@ use vitals_access::{
     tenant::{Tenant, TenantName, TenantStatus},
 };
 
+mod authorize;
+mod binding;
+mod client_auth;
+mod consent;
+mod cookie;
+mod form;
+mod manage;
 mod metadata;
+mod page;
+mod patients;
+mod pending;
+mod request;
 mod respond;
+mod sign_in;
+mod sign_out;
 mod token;
+mod upstream;
+mod visitor;
 
 pub use self::respond::OauthError;
 use crate::{
@@ -37,39 +52,65 @@ pub(crate) struct Asked<'a> {
     pub(crate) record: &'a mut AuditRecord,
 }
 
+impl Asked<'_> {
+    /// Notes why what is answered with a page of its own is refused all the same.
+    pub(crate) fn refuse(&mut self, reason: &'static str) {
+        self.record.reason = Some(reason.to_owned());
+    }
+}
+
 /// Answers a request below `/t/{tenant}/auth`.
 pub(crate) async fn answer(app: Arc<App>, mut incoming: Incoming, name: TenantName, asked: Auth) -> Labelled {
     let route = Some(router::auth_route(asked));
     let base = FhirBase::Tenant(name.clone());
     let mut record = trail::begin(&app, &incoming, &base);
     asked.action().clone_into(&mut record.action);
-    let answered = match tenant(&app, &name).await {
+    let tenant = tenant(&app, &name).await;
+    let answered = match &tenant {
         Ok(tenant) => {
-            let asked_of = Asked { app: &app, incoming: &mut incoming, tenant: &tenant, record: &mut record };
+            let asked_of = Asked { app: &app, incoming: &mut incoming, tenant, record: &mut record };
             endpoint(asked, asked_of).await
         }
-        Err(error) => Err(error),
+        Err(error) => Err(error.clone()),
     };
+    let tenant = tenant.as_deref().ok();
     if asked.is_document() && !incoming.has_credentials() {
         let response = answered.unwrap_or_else(OauthError::into_response);
         return Labelled { response, route, interaction: None };
     }
     match &answered {
-        Ok(response) => record.allowed(response.status().as_u16()),
+        Ok(response) if response.status().as_u16() < 400 => record.allowed(response.status().as_u16()),
+        Ok(response) => {
+            let reason = record.reason.take().unwrap_or_else(|| "refused".to_owned());
+            record.denied(response.status().as_u16(), reason);
+        }
         Err(error) => record.denied(error.status(), error.reason()),
     }
     let response = match (trail::leave(&app, record, None).await, answered) {
         (Ok(()), Ok(response)) => response,
-        (Ok(()), Err(error)) => error.into_response(),
-        (Err(failure), _) => OauthError::from(failure).into_response(),
+        (Ok(()), Err(error)) => refused(asked, tenant, error, &incoming.request_id),
+        (Err(failure), _) => refused(asked, tenant, failure.into(), &incoming.request_id),
     };
     Labelled { response, route, interaction: None }
+}
+
+/// A failure, as a page for people or as JSON for programs.
+fn refused(asked: Auth, tenant: Option<&Tenant>, error: OauthError, request_id: &str) -> Response {
+    if asked.is_page() { page::failed(tenant, &error, request_id) } else { error.into_response() }
 }
 
 async fn endpoint(asked: Auth, of: Asked<'_>) -> Result<Response, OauthError> {
     match asked {
         Auth::Metadata => metadata::answer(of),
         Auth::Token => token::answer(of).await,
+        Auth::Authorize => authorize::answer(of).await,
+        Auth::SignIn => sign_in::answer(of).await,
+        Auth::SignOut => sign_out::answer(of).await,
+        Auth::Patients => patients::answer(of).await,
+        Auth::Consent => consent::answer(of).await,
+        Auth::Manage => manage::answer(of).await,
+        Auth::Callback => upstream::answer(of).await,
+        Auth::Style => page::style(&of),
         _ => Err(OauthError::no_such_address()),
     }
 }

@@ -10,6 +10,7 @@
 //! Schemas of FHIR's types are made from the tables that bodies are checked with (`types`), examples are files that the
 //! tests send, and what several operations share stands in the components once.
 
+mod access;
 mod components;
 mod docs;
 mod endpoints;
@@ -100,6 +101,7 @@ fn build() -> Value {
     let mut paths = Map::new();
     fhir::add(&mut paths);
     endpoints::add(&mut paths);
+    access::add(&mut paths);
     json!({
         "openapi": "3.0.3",
         "info": {
@@ -114,6 +116,8 @@ fn build() -> Value {
             { "name": "Observation", "description": "https://hl7.org/fhir/R4/observation.html" },
             { "name": "Bundle", "description": "https://hl7.org/fhir/R4/bundle.html" },
             { "name": "Discovery", "description": "What is offered, for anyone to read" },
+            { "name": "Authorization", "description": "Each tenant's own authorization server: SMART App Launch 2.2" },
+            { "name": "Administration", "description": "Each tenant's own administration, with the scope admin:users" },
             { "name": "Health", "description": "For probes" },
             { "name": "Operator", "description": "Tenants and migrations, on the operator's own listener" },
         ],

@@ -30,11 +30,15 @@ use poem::{
 use tracing::Instrument as _;
 use vitals_fhir::outcome::IssueCode;
 
+pub(crate) use self::negotiate::Format;
+use self::peer::Peer;
 pub(crate) use self::request::Incoming;
 pub use self::router::route;
 pub(crate) use self::trail::panicked;
-use self::{negotiate::Format, peer::Peer};
-pub(crate) use self::{public::answer, router::FhirBase};
+pub(crate) use self::{
+    public::{answer, caller},
+    router::FhirBase,
+};
 use crate::{
     failure::{Failure, Kind},
     listen::Malformed,
@@ -71,6 +75,7 @@ pub(crate) async fn guarded(
     let request_id = uuid::Uuid::new_v4().to_string();
     let (incoming, malformed) = incoming(&app, request, request_id.clone());
     let method = incoming.method.clone();
+    let proves = credentials::uses_proof(&incoming.headers);
     let span = tracing::info_span!(
         "request",
         otel.kind = "server",
@@ -131,6 +136,9 @@ pub(crate) async fn guarded(
             respond::failure(&recorded.err().unwrap_or(failure), Format::Json)
         }
     };
+    if proves {
+        credentials::offer_nonce(&app, &mut response);
+    }
     let headers = response.headers_mut();
     for (name, value) in [("x-request-id", request_id), ("traceparent", trace.to_string())] {
         if let Ok(value) = HeaderValue::from_str(&value) {
@@ -142,7 +150,7 @@ pub(crate) async fn guarded(
     // Whatever a browser is made to open here is data: nothing in it runs, is framed, or tells where it came from. The
     // page for people brings a policy of its own.
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(NOTHING_RUNS));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.entry(header::REFERRER_POLICY).or_insert(HeaderValue::from_static("no-referrer"));
     response
 }
 

@@ -58,6 +58,12 @@ pub struct Tls {
     current: ArcSwap<Current>,
 }
 
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tls")
+    }
+}
+
 /// A configuration with what it was made of.
 struct Current {
     loaded: Arc<Loaded>,

@@ -5,9 +5,10 @@
 //! Words after `--` choose parts: `cargo bench -p vitals-tests -- roles requests`; `--markdown` prints the table of the
 //! requests once more, as the README has it. `VITALS` names a program that is built already; without it one is built.
 //!
-//! Needs `psql` and `pgbench`, which come with PostgreSQL's other programs.
+//! Needs `psql` and `pgbench`, which come with PostgreSQL's other programs, and `openssl` for the part `handshakes`.
 
 mod connection;
+mod handshakes;
 mod postgres;
 mod process;
 mod program;
@@ -24,7 +25,7 @@ use program::{Folder, Program};
 use table::Table;
 
 /// The parts, in the order they run. The last makes thousands of roles in the database that the others use.
-const PARTS: [&str; 6] = ["requests", "starting", "tenants", "timing", "slow", "roles"];
+const PARTS: [&str; 7] = ["requests", "handshakes", "starting", "tenants", "timing", "slow", "roles"];
 
 fn main() {
     // cargo adds options of its own, such as --bench.
@@ -51,6 +52,14 @@ fn main() {
         return;
     }
     let mut table = Table::begin();
+    if is_wanted("handshakes") {
+        let own = Folder::make();
+        runtime.block_on(handshakes::run(&program, &own, &mut table));
+        if wanted == ["handshakes"] {
+            table.end();
+            return;
+        }
+    }
     if is_wanted("starting") {
         starting::run(&program, &folder, &mut table);
     }

@@ -108,19 +108,26 @@ impl Program {
 
     /// Starts `serve` or `demo` and waits for the ready line.
     pub fn start(&self, folder: &Folder, verb: &str) -> Serving {
+        self.start_with(folder, verb, &[])
+    }
+
+    /// The same with further options.
+    pub fn start_with(&self, folder: &Folder, verb: &str, options: &[&str]) -> Serving {
         let operator = free_address();
         let began = Instant::now();
         let mut child = self
             .command(folder)
             .args([verb, "--listen", "127.0.0.1:0", "--operator-listen", &operator.to_string()])
+            .args(options)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .expect("the binary can be run");
         let lines = BufReader::new(child.stdout.take().expect("standard output is a pipe")).lines();
-        let address = lines
-            .map_while(Result::ok)
-            .find_map(|line| line.strip_prefix("listening on http://").and_then(|address| address.parse().ok()));
+        let address = lines.map_while(Result::ok).find_map(|line| {
+            let url = line.strip_prefix("listening on ")?;
+            url.split_once("://")?.1.parse().ok()
+        });
         let ready_after = began.elapsed();
         let Some(public) = address else {
             let ended = child.wait().expect("a process that closed its output ends");

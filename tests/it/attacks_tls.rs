@@ -2,8 +2,10 @@
 
 mod current;
 
+use chrono::{Datelike as _, TimeDelta};
 use rcgen::{ExtendedKeyUsagePurpose, date_time_ymd};
 use rustls::{HandshakeKind, SupportedProtocolVersion, version};
+use vitals_access::clock::Clock as _;
 use vitals_server::config::{ClientAuth, TlsFiles};
 use vitals_tests::{
     Answer, Options, Server, Tenant,
@@ -202,6 +204,30 @@ async fn a_certificate_that_is_optional_is_still_a_good_one_or_none() {
     ledger::each_left_one_record().await;
 }
 
+/// What a connection showed at its handshake is worth nothing when its time is over.
+#[tokio::test]
+async fn a_certificate_that_expires_under_an_open_connection_is_none_any_more() {
+    let world = World::with(ClientAuth::Optional, |_| None).await;
+    let tenant = Tenant::on(world.server).await;
+    let last = (world.server.clock.now() + TimeDelta::days(40)).date_naive();
+    let last = date_time_ymd(
+        last.year(),
+        u8::try_from(last.month()).expect("a month"),
+        u8::try_from(last.day()).expect("a day"),
+    );
+    let holder = world.clients.sign("x", |params| params.not_after = last);
+    let http = world.servers.http(Some(&holder));
+    for (days, certificate) in [(0, Some(holder.thumbprint())), (50, None)] {
+        world.server.clock.advance(days * 86_400);
+        let request = http.get(format!("{}/Patient", tenant.base())).bearer_auth(tenant.all());
+        let record = tenant.record_of(Answer::of(request).await.expect(200).header("x-request-id")).await;
+        let noted = record.get("certificate").and_then(|text| text.as_str());
+        assert_eq!(noted, certificate.as_deref(), "H08 expired under an open connection, after {days} days");
+    }
+    // A new one is refused.
+    assert!(world.ask(Some(&holder), &version::TLS13).await.is_err(), "H08 expired");
+}
+
 /// A session that goes on would carry the word of an authority that may be believed no longer.
 #[tokio::test]
 async fn sessions_go_on_only_where_no_certificates_are_asked_for() {
@@ -227,9 +253,9 @@ async fn handshakes_that_do_not_end_are_ended() {
     let folder = Folder::default();
     let server = serving(&folder.server(&Authority::named("Servers").server())).await;
     let began = std::time::Instant::now();
-    let (silent, begun) =
+    let (silent, broken_off) =
         tokio::join!(secure::plain(server.address, b""), secure::plain(server.address, b"\x16\x03\x01\x01"));
-    assert_eq!((silent.len(), begun.len()), (0, 0));
+    assert_eq!((silent.len(), broken_off.len()), (0, 0));
     let waited = began.elapsed().as_secs();
     assert!((9..15).contains(&waited), "after {waited} seconds");
     poll::until("they are counted", async || {

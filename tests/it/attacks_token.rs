@@ -415,7 +415,6 @@ async fn j35_a_token_is_sent_once_in_one_header() {
         &format!("Bearer: {token}"),
         &format!("Bearer=\"{token}\""),
         &format!("Token {token}"),
-        &format!("DPoP {token}"),
         &format!("ApiKey {token}"),
         &format!("Basic {}", b64(token.as_bytes())),
         &token,

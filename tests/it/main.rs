@@ -1,5 +1,6 @@
 //! The one integration binary: tests speak HTTP to a real server on a real PostgreSQL (see the harness in `src`).
 
+mod administration;
 mod attacks_covered;
 mod attacks_keys;
 mod attacks_parser;

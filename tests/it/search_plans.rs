@@ -1,7 +1,6 @@
 //! How PostgreSQL runs searches over 100,000 Observations: by an index that gives the rows or their order, never by
 //! reading the table from one end to the other.
 
-use vitals_access::verifier::Base;
 use vitals_fhir::{
     interaction::SearchType,
     resource::Observation,
@@ -78,9 +77,8 @@ async fn no_search_reads_a_table_of_100_000_rows_from_end_to_end() {
         (&confined, "code=http://loinc.org|8867-4", &of_patient),
     ];
     let app = &tenant.server.app;
-    let directory = app.directory().expect("the directory is read");
     for (token, search, indexes) in cases {
-        let access = app.verifier.verify(&directory, token, &Base::Tenant(tenant.name.clone())).expect("a good token");
+        let access = tenant.access(token);
         let query = Query::<Observation>::parse(&form_pairs(search).expect("a form"), true, &[]).expect("a search");
         for after in [None, Some(&after)] {
             let (pool, access, query, after) = (app.pool.clone(), access.clone(), query.clone(), after.cloned());

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use vitals_access::{predicate::Columns, verifier::Base};
+use vitals_access::predicate::Columns;
 use vitals_fhir::{
     index::ObservationIndex,
     interaction::Letter,
@@ -137,7 +137,6 @@ fn scope(chance: &mut Chance) -> String {
 async fn a_search_finds_what_the_predicate_admits_under_random_scopes() {
     let mut chance = Chance(7);
     let (tenant, rows) = world(&mut chance).await;
-    let directory = tenant.server.app.directory().expect("the directory is read");
     let (mut some, mut none) = (0, 0);
     for _ in 0..SCOPES {
         let scopes = (0..=chance.below(2)).map(|_| scope(&mut chance)).collect::<Vec<_>>().join(" ");
@@ -146,8 +145,7 @@ async fn a_search_finds_what_the_predicate_admits_under_random_scopes() {
             token = token.patient(["p1", "p2", "p3"][usize::try_from(chance.below(3)).expect("small")]);
         }
         let token = token.sign();
-        let base = Base::Tenant(tenant.name.clone());
-        let access = tenant.server.app.verifier.verify(&directory, &token, &base).expect("a good token");
+        let access = tenant.access(&token);
         let visible = access.visible(ResourceType::Observation, Letter::Search);
         let expected: BTreeSet<String> = rows
             .iter()

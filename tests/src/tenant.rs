@@ -7,8 +7,13 @@ use std::sync::{
 
 use reqwest::{Client, Method};
 use serde_json::{Map, Value, json};
-use vitals_access::{clock::Clock as _, keys::SigningKey, tenant::TenantName};
-use vitals_store::control::{keys, tenants};
+use vitals_access::{
+    clock::Clock as _,
+    keys::{ACCESS_TOKEN, SigningKey},
+    settings::Settings,
+    tenant::TenantName,
+};
+use vitals_store::control::{self, keys, tenants};
 
 use crate::{Answer, Server, oracle, server};
 
@@ -71,6 +76,17 @@ impl Tenant {
         Self { server, name, key, _watch: oracle::Watch }
     }
 
+    /// A request below its administration.
+    pub fn admin(&self, method: Method, path: &str, token: &str) -> reqwest::RequestBuilder {
+        let url = format!("{}/t/{}/admin/{path}", self.server.url, self.name);
+        client().request(method, url).bearer_auth(token)
+    }
+
+    /// A token for its administration.
+    pub fn administrator(&self) -> String {
+        self.token("admin:users").sign()
+    }
+
     /// Its FHIR base URL.
     pub fn base(&self) -> String {
         format!("{}/t/{}/fhir", self.server.url, self.name)
@@ -78,14 +94,9 @@ impl Tenant {
 
     /// Switches on what these settings say, as an operator would.
     pub async fn set(&self, settings: &Value) {
-        let (name, settings) = (self.name.as_str(), settings.to_string().replace('\'', "''"));
-        let change = format!(
-            "BEGIN; SELECT pg_advisory_xact_lock(7311, 1); \
-             UPDATE control.tenant SET settings = '{settings}' WHERE name = '{name}'; \
-             INSERT INTO control.change (tenant, kind, subject, at) \
-             SELECT role, 'tenant', name, statement_timestamp() FROM control.tenant WHERE name = '{name}'; COMMIT"
-        );
-        self.server.cluster.sql(&change).await;
+        let settings: Settings = serde_json::from_value(settings.clone()).expect("settings of a tenant");
+        let mut admin = self.server.cluster.admin().await;
+        control::settings::set(&mut admin, &self.name, &settings, self.server.clock.now()).await.expect("they are set");
         self.server.app.feed.refresh().await.expect("the directory is read");
     }
 
@@ -169,6 +180,6 @@ impl Token<'_> {
 
     /// The signed token.
     pub fn sign(self) -> String {
-        self.key.sign(&Value::Object(self.claims))
+        self.key.sign(ACCESS_TOKEN, &Value::Object(self.claims))
     }
 }

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use vitals_fhir::{interaction::Letter, resource::ResourceType};
 
 use crate::{
-    claims::Delegation,
+    claims::{Confirmation, Delegation},
     predicate::Visible,
     scope::{Reach, ScopeSet},
     tenant::Tenant,
@@ -49,6 +49,34 @@ pub(crate) struct Holder {
     pub(crate) expires: DateTime<Utc>,
     pub(crate) delegations: Vec<Delegation>,
     pub(crate) tier: Option<String>,
+    pub(crate) issued: Option<DateTime<Utc>>,
+    pub(crate) approval: Option<String>,
+    pub(crate) session: Option<String>,
+    pub(crate) confirmation: Option<Confirmation>,
+}
+
+impl Holder {
+    /// A holder of whom nothing is said but who they are, until when, and what they reach.
+    pub(crate) fn new(issuer: String, subject: String, scopes: ScopeSet, reach: Reach, expires: DateTime<Utc>) -> Self {
+        Self {
+            issuer,
+            subject,
+            client: None,
+            scopes,
+            reach,
+            patient: None,
+            encounter: None,
+            fhir_user: None,
+            jti: None,
+            expires,
+            delegations: Vec::new(),
+            tier: None,
+            issued: None,
+            approval: None,
+            session: None,
+            confirmation: None,
+        }
+    }
 }
 
 impl Access {
@@ -104,6 +132,31 @@ impl Access {
     /// When the credential ends.
     pub fn expires(&self) -> DateTime<Utc> {
         self.holder.expires
+    }
+
+    /// When the credential was issued, where it says so.
+    pub fn issued(&self) -> Option<DateTime<Utc>> {
+        self.holder.issued
+    }
+
+    /// The approval under which our own authorization server issued the token.
+    pub fn approval(&self) -> Option<&str> {
+        self.holder.approval.as_deref()
+    }
+
+    /// The session the token belongs to.
+    pub fn session(&self) -> Option<&str> {
+        self.holder.session.as_deref()
+    }
+
+    /// The thumbprint of the certificate that the token is bound to (`x5t#S256`).
+    pub fn bound_certificate(&self) -> Option<&[u8; 32]> {
+        self.holder.confirmation.as_ref()?.certificate.as_ref()
+    }
+
+    /// The thumbprint of the key that the token is bound to (`jkt`).
+    pub fn bound_key(&self) -> Option<&[u8; 32]> {
+        self.holder.confirmation.as_ref()?.key.as_ref()
     }
 
     /// What the token says other tenants granted; a grant must say so too.

@@ -6,9 +6,13 @@ use vitals_fhir::{
     resource::is_id,
 };
 
+mod confirmation;
+mod mapping;
 mod numeric_date;
 
-use numeric_date::numeric_date;
+pub(crate) use confirmation::Confirmation;
+pub use mapping::{ClaimMapping, ClaimPath, MappedScopes, MappedTenant, NotAPath};
+pub(crate) use numeric_date::numeric_date;
 
 /// Longest text of a claim.
 const MAX_TEXT: usize = 1_024;
@@ -48,22 +52,22 @@ pub(crate) struct Claims {
     pub(crate) jti: Option<String>,
     pub(crate) delegations: Vec<Delegation>,
     pub(crate) tier: Option<String>,
+    /// The approval under which our own authorization server issued it.
+    pub(crate) approval: Option<String>,
+    /// The session it belongs to.
+    pub(crate) session: Option<String>,
+    /// What its holder has to prove with every request.
+    pub(crate) confirmation: Option<Confirmation>,
 }
 
 impl Claims {
-    /// Reads an object of claims; the strict reader has refused any claim that stands twice.
-    pub(crate) fn read(claims: Value<'_>) -> Read<Self> {
-        if claims.get("cnf").is_some() {
-            // RFC 7800: whoever cannot check the proof must not take the token as a bearer's.
-            return Err("the token is bound to a proof that cannot be checked here");
-        }
-        if ["at_hash", "c_hash"].iter().any(|name| claims.get(name).is_some()) {
-            return Err("the token is an ID token");
-        }
-        let scope_claims = ["scope", "scopes", "scp"];
-        if claims.get("nonce").is_some() && scope_claims.iter().all(|name| claims.get(name).is_none()) {
-            return Err("the token is an ID token");
-        }
+    /// Reads an object of claims, named as its issuer does; the strict reader has refused any that stands twice.
+    pub(crate) fn read(claims: Value<'_>, mapping: &ClaimMapping) -> Read<Self> {
+        refuse_other_kinds(claims)?;
+        let mapped = |path: &Option<ClaimPath>, name: &str| {
+            let elsewhere = path.as_ref().and_then(|path| path.one(claims)).transpose()?;
+            agreed(elsewhere, text(claims, name).transpose()?)
+        };
         Ok(Self {
             issuer: text(claims, "iss").ok_or("iss is missing or no text")??,
             subject: text(claims, "sub").ok_or("sub is missing or no text")??,
@@ -71,27 +75,68 @@ impl Claims {
             expires: time(claims, "exp", "exp is no date")?.ok_or("exp is missing")?,
             issued: time(claims, "iat", "iat is no date")?,
             not_before: time(claims, "nbf", "nbf is no date")?,
-            tenant: text(claims, "tenant_id").transpose()?,
-            scopes: scopes(claims)?,
-            patient: id(claims, "patient", "patient is not one FHIR id")?,
+            tenant: agreed(
+                mapping.tenant.as_ref().map_or(Ok(None), |tenant| tenant.read(claims))?,
+                text(claims, "tenant_id").transpose()?,
+            )?,
+            scopes: scopes(claims, mapping)?,
+            patient: agreed(
+                mapping.patient.as_ref().map_or(Ok(None), |path| mapped_id(path, claims))?,
+                id(claims, "patient", "patient is not one FHIR id")?,
+            )?,
             encounter: id(claims, "encounter", "encounter is not one FHIR id")?,
-            fhir_user: text(claims, "fhirUser").transpose()?,
-            client: client(claims)?,
+            fhir_user: mapped(&mapping.fhir_user, "fhirUser")?,
+            client: match &mapping.client {
+                Some(path) => path.one(claims).transpose()?,
+                None => client(claims)?,
+            },
             jti: text(claims, "jti").transpose()?,
             delegations: delegations(claims)?,
-            tier: text(claims, "rate_limit_tier").transpose()?,
+            tier: mapped(&mapping.tier, "rate_limit_tier")?,
+            approval: text(claims, "approval_id").transpose()?,
+            session: text(claims, "sid").transpose()?,
+            confirmation: Confirmation::read(claims)?,
         })
     }
 }
 
+/// What a claim says under its mapped name or its own. To pass one over would be to widen what the token reaches.
+fn agreed(mapped: Option<String>, own: Option<String>) -> Read<Option<String>> {
+    match (mapped, own) {
+        (Some(mapped), Some(own)) if mapped != own => Err("a claim says something else than the one it is mapped from"),
+        (mapped, own) => Ok(mapped.or(own)),
+    }
+}
+
+/// Refuses tokens of other kinds that say so in their claims: ID tokens, by what only they hold, and Keycloak's ID,
+/// refresh and logout tokens, which name their kind there.
+fn refuse_other_kinds(claims: Value<'_>) -> Read<()> {
+    const ID_TOKEN: &str = "the token is an ID token";
+    if ["at_hash", "c_hash"].iter().any(|name| claims.get(name).is_some()) {
+        return Err(ID_TOKEN);
+    }
+    let scope_claims = ["scope", "scopes", "scp"];
+    if claims.get("nonce").is_some() && scope_claims.iter().all(|name| claims.get(name).is_none()) {
+        return Err(ID_TOKEN);
+    }
+    let kind = claims.get("typ").and_then(Value::string).unwrap_or_default();
+    if ["ID", "Refresh", "Offline", "Logout"].iter().any(|other| kind.eq_ignore_ascii_case(other)) {
+        return Err("the token is not an access token");
+    }
+    Ok(())
+}
+
 /// A text without control characters, if the claim is there at all.
-fn text(claims: Value<'_>, name: &str) -> Option<Read<String>> {
-    let value = claims.get(name)?;
+pub(crate) fn text(claims: Value<'_>, name: &str) -> Option<Read<String>> {
+    claims.get(name).map(as_text)
+}
+
+fn as_text(value: Value<'_>) -> Read<String> {
     let good = |text: &str| (1..=MAX_TEXT).contains(&text.len()) && !text.chars().any(char::is_control);
-    Some(match value.string() {
+    match value.string() {
         Some(text) if good(&text) => Ok(text.into_owned()),
         _ => Err("a claim is not a text of its kind"),
-    })
+    }
 }
 
 fn id(claims: Value<'_>, name: &str, wrong: &'static str) -> Read<Option<String>> {
@@ -102,6 +147,11 @@ fn id(claims: Value<'_>, name: &str, wrong: &'static str) -> Read<Option<String>
             _ => Err(wrong),
         },
     }
+}
+
+fn mapped_id(path: &ClaimPath, claims: Value<'_>) -> Read<Option<String>> {
+    let id = path.one(claims).transpose()?;
+    if id.as_deref().is_none_or(is_id) { Ok(id) } else { Err("patient is not one FHIR id") }
 }
 
 fn time(claims: Value<'_>, name: &str, wrong: &'static str) -> Read<Option<i64>> {
@@ -118,7 +168,8 @@ fn client(claims: Value<'_>) -> Read<Option<String>> {
     Ok(client.or(party))
 }
 
-fn audiences(claims: Value<'_>) -> Read<Vec<String>> {
+/// `aud`, a text or a list of them.
+pub(crate) fn audiences(claims: Value<'_>) -> Read<Vec<String>> {
     const WRONG: &str = "aud is missing, or neither a text nor a list of texts";
     let value = claims.get("aud").ok_or(WRONG)?;
     let all = if value.kind() == Kind::Array { texts(value) } else { value.string().map(|one| vec![one.into_owned()]) };
@@ -129,26 +180,36 @@ fn texts(list: Value<'_>) -> Option<Vec<String>> {
     list.items().map(|item| item.string().map(std::borrow::Cow::into_owned)).collect()
 }
 
-/// `scope` (a text), `scopes` and `scp` (a list, or a text) as one set, in the order they came.
-fn scopes(claims: Value<'_>) -> Read<Vec<String>> {
-    const WRONG: &str = "the scopes are not of their type";
+/// The scopes as one set, in the order they came.
+fn scopes(claims: Value<'_>, mapping: &ClaimMapping) -> Read<Vec<String>> {
+    let all = match &mapping.scopes {
+        Some(mapped) => mapped.read(claims)?,
+        None => unmapped_scopes(claims)?,
+    };
     let mut set: Vec<String> = Vec::new();
-    for name in ["scope", "scopes", "scp"] {
-        let Some(value) = claims.get(name) else { continue };
-        let several = match value.kind() {
-            Kind::Array if name != "scope" => texts(value).ok_or(WRONG)?,
-            _ => split(&value.string().ok_or(WRONG)?),
-        };
-        for scope in several {
-            if !scope.is_empty() && !set.contains(&scope) {
-                set.push(scope);
-            }
-            if set.len() > MAX_SCOPES {
-                return Err("more than 64 scopes");
-            }
+    for scope in all {
+        if !scope.is_empty() && !set.contains(&scope) {
+            set.push(scope);
+        }
+        if set.len() > MAX_SCOPES {
+            return Err("more than 64 scopes");
         }
     }
     Ok(set)
+}
+
+/// `scope` (a text), `scopes` and `scp` (a list, or a text).
+fn unmapped_scopes(claims: Value<'_>) -> Read<Vec<String>> {
+    const WRONG: &str = "the scopes are not of their type";
+    let mut all = Vec::new();
+    for name in ["scope", "scopes", "scp"] {
+        let Some(value) = claims.get(name) else { continue };
+        all.extend(match value.kind() {
+            Kind::Array if name != "scope" => texts(value).ok_or(WRONG)?,
+            _ => split(&value.string().ok_or(WRONG)?),
+        });
+    }
+    Ok(all)
 }
 
 /// Splits at spaces alone (RFC 6749, section 3.3): a tab is part of a scope, which is then not understood.

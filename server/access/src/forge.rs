@@ -153,3 +153,19 @@ fn point(curve: &str, point: &[u8]) -> Value {
     let (x, y) = point[1..].split_at(point.len() / 2);
     json!({ "kty": "EC", "crv": curve, "x": b64(x), "y": b64(y) })
 }
+
+/// Two self-signed certificates, made by openssl (`-days 365`, from 2026-11-26 on), in base64 of their DER.
+pub(crate) mod certificate {
+    pub(crate) const ONE: &str = "\
+        MIIBcjCCARegAwIBAgIUGT0xh5zssf+oOMTtd5bKEVJRz3MwCgYIKoZIzj0EAwIwDjEMMAoGA1UEAwwDb25lMB4XDTI2MTEyNjEyNDU1OVoXDT\
+        I3MTEyNjEyNDU1OVowDjEMMAoGA1UEAwwDb25lMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE+ERrrhQx141b0hHGFbHAIsStMBo/o3dD0Ld9\
+        0b0/zqzraMx2M/A7jdLygWvchn1Bp2V/F8g2Z89Sw4oC7MIgh6NTMFEwHQYDVR0OBBYEFNiC4VJk6hfB2vx69dMPgrPiE1bVMB8GA1UdIwQYMB\
+        aAFNiC4VJk6hfB2vx69dMPgrPiE1bVMA8GA1UdEwEB/wQFMAMBAf8wCgYIKoZIzj0EAwIDSQAwRgIhANBZYLu2xTtBii7nosXy72c96OZg6U9k\
+        jrKQib2rRsOVAiEAupzlNZ7WTYrdzh+QwEwauTF6Yf42/s2A0e3OcqG8oNk=";
+    pub(crate) const TWO: &str = "\
+        MIIBcjCCARegAwIBAgIUVu2Dc9iG+GMKjQZAwmGzWVQWSkowCgYIKoZIzj0EAwIwDjEMMAoGA1UEAwwDdHdvMB4XDTI2MTEyNjEyNDU1OVoXDT\
+        I3MTEyNjEyNDU1OVowDjEMMAoGA1UEAwwDdHdvMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEuLwycB9IxnZOL4BCUa5zKjzz9HNpJkeoS6h4\
+        mdHAcUej/c46s/qrVtWDL7E8RggR/iQQXCbASv/DINyYyc4k8qNTMFEwHQYDVR0OBBYEFLRdhC8I1sufR4VZ6TI9nVGxMr6pMB8GA1UdIwQYMB\
+        aAFLRdhC8I1sufR4VZ6TI9nVGxMr6pMA8GA1UdEwEB/wQFMAMBAf8wCgYIKoZIzj0EAwIDSQAwRgIhAKr4t7ru6N7m6oH63KOPgz0t2cnBpjP6\
+        xn1FbJRtT9+kAiEA1x7F5zKpYQTFhV1QH8G3rN4zazh0gAYPxIoAIdWzq14=";
+}

@@ -1,37 +1,20 @@
-//! The form of a token, judged before any cryptography (RFC 7515, RFC 8725, RFC 9068).
+//! The form of an access token, judged before any cryptography (RFC 7515, RFC 8725, RFC 9068).
 //!
 //! jsonwebtoken lets through `crit`, `b64: false`, any `typ`, `jku`, an embedded `jwk`, members twice and tokens of any
 //! size. So header and claims are read here, once, by the strict reader that all JSON enters through, and the library
 //! is left with the signature alone.
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use std::sync::Arc;
+
 use jsonwebtoken::Algorithm;
-use vitals_fhir::json::{self, Kind, Value};
+use vitals_fhir::json::Value;
 
 use crate::{
-    claims::Claims,
+    claims::{ClaimMapping, Claims},
+    jws::{self, Jws, MAX_TOKEN},
     keys::MAX_KID,
     refusal::{Claimed, Refusal},
 };
-
-/// Longest token that is read at all.
-pub const MAX_TOKEN: usize = 8_192;
-
-/// Header members that would change what is verified, or with which key.
-const REFUSED_MEMBERS: [&str; 7] = ["crit", "b64", "zip", "jku", "x5u", "x5c", "jwk"];
-
-/// The algorithm of this name, if it is accepted: never `none`, never a symmetric one.
-pub(crate) fn accepted_algorithm(name: &str) -> Option<Algorithm> {
-    match name {
-        "RS256" => Some(Algorithm::RS256),
-        "RS384" => Some(Algorithm::RS384),
-        "PS256" => Some(Algorithm::PS256),
-        "ES256" => Some(Algorithm::ES256),
-        "ES384" => Some(Algorithm::ES384),
-        "EdDSA" => Some(Algorithm::EdDSA),
-        _ => None,
-    }
-}
 
 /// What the header says.
 #[derive(Debug)]
@@ -47,6 +30,8 @@ pub(crate) struct Header {
 pub(crate) struct Presented<'t> {
     pub(crate) header: Header,
     pub(crate) claims: Claims,
+    /// How the claims were read.
+    pub(crate) mapping: Arc<ClaimMapping>,
     pub(crate) claimed: Claimed,
     /// What is signed.
     pub(crate) message: &'t str,
@@ -61,45 +46,30 @@ pub(crate) fn check_length(token: &str) -> Result<(), Refusal> {
     if token.len() > MAX_TOKEN { Err(Refusal::invalid("the token is longer than 8,192 bytes")) } else { Ok(()) }
 }
 
-/// Opens a token whose length was checked.
-pub(crate) fn open(token: &str) -> Result<Presented<'_>, Refusal> {
-    let (message, signature) = token.rsplit_once('.').ok_or(Refusal::invalid("the token has not three parts"))?;
-    let (header, payload) = message.split_once('.').ok_or(Refusal::invalid("the token has not three parts"))?;
-    // A fourth part leaves a dot in one of these, which is not base64url.
-    let header = decode(header)?;
-    let payload = decode(payload)?;
-    let signature_bytes = decode(signature)?;
-    let header = json::parse(&header).map_err(|_| Refusal::invalid("the header is not strict JSON"))?;
-    let payload = json::parse(&payload).map_err(|_| Refusal::invalid("the claims are not strict JSON"))?;
-    if payload.root().kind() != Kind::Object {
-        return Err(Refusal::invalid("the claims are no object"));
-    }
+/// Opens a token whose length was checked. `mapping` says how the claims of an issuer's tokens are named.
+pub(crate) fn open<'t>(
+    token: &'t str,
+    mapping: impl FnOnce(&str) -> Arc<ClaimMapping>,
+) -> Result<Presented<'t>, Refusal> {
+    let jws = Jws::split(token).map_err(Refusal::invalid)?;
+    let header = jws.header().map_err(Refusal::invalid)?;
+    let payload = jws.claims().map_err(Refusal::invalid)?;
+    let issuer = payload.root().get("iss").and_then(Value::string).unwrap_or_default();
+    let mapping = mapping(&issuer);
     let claimed = Claimed::of(payload.root());
     let header = read_header(header.root()).map_err(|reason| Refusal::invalid_of(reason, claimed.clone()))?;
-    let claims = Claims::read(payload.root()).map_err(|reason| Refusal::invalid_of(reason, claimed.clone()))?;
-    Ok(Presented { header, claims, claimed, message, signature, signature_bytes })
-}
-
-/// Strict base64url: no padding, no white space, no loose bits at the end, not empty.
-fn decode(part: &str) -> Result<Vec<u8>, Refusal> {
-    match URL_SAFE_NO_PAD.decode(part) {
-        Ok(bytes) if !bytes.is_empty() => Ok(bytes),
-        _ => Err(Refusal::invalid("a part of the token is not base64url")),
-    }
+    let claims = Claims::read(payload.root(), &mapping);
+    let claims = claims.map_err(|reason| Refusal::invalid_of(reason, claimed.clone()))?;
+    let Jws { message, signature, .. } = jws;
+    Ok(Presented { header, claims, mapping, claimed, message, signature, signature_bytes: jws.signature_bytes })
 }
 
 fn read_header(header: Value<'_>) -> Result<Header, &'static str> {
-    if header.kind() != Kind::Object {
-        return Err("the header is no object");
-    }
-    if REFUSED_MEMBERS.iter().any(|member| header.get(member).is_some()) {
-        return Err("the header holds one of crit, b64, zip, jku, x5u, x5c, jwk");
-    }
-    let algorithm = header.get("alg").and_then(Value::string).and_then(|name| accepted_algorithm(&name));
+    jws::check_members(header)?;
     let kid = header.get("kid").and_then(Value::string);
     let kid = kid.filter(|kid| (1..=MAX_KID).contains(&kid.len()));
     Ok(Header {
-        algorithm: algorithm.ok_or("the algorithm is not accepted")?,
+        algorithm: jws::algorithm(header)?,
         kid: kid.ok_or("the header names no key")?.into_owned(),
         says_access_token: says_access_token(header)?,
     })

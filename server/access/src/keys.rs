@@ -8,15 +8,42 @@ use std::{fmt, sync::Arc};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use vitals_fhir::json;
 
+use crate::jws::{ALGORITHMS, accepted_algorithm};
+
 mod jwk;
 mod signing;
 
-pub(crate) use jwk::MAX_KID;
+pub(crate) use jwk::{MAX_KID, read_alone};
 pub(crate) use signing::is_low_s;
-pub use signing::{KeyRefused, SigningKey};
+pub use signing::{KeyRefused, SigningAlgorithm, SigningKey};
+
+/// The `typ` of an access token (RFC 9068).
+pub const ACCESS_TOKEN: &str = "at+jwt";
 
 /// Keys taken from one set. The widest sets of the field hold a dozen; more than this is an attack on our memory.
 const MAX_KEYS: usize = 100;
+
+/// The algorithms an issuer's tokens may be signed by: all that are accepted, unless its registration says fewer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AllowedAlgorithms(Vec<Algorithm>);
+
+impl Default for AllowedAlgorithms {
+    fn default() -> Self {
+        Self(ALGORITHMS.into_iter().filter_map(accepted_algorithm).collect())
+    }
+}
+
+impl AllowedAlgorithms {
+    /// Those of these names, if all are accepted and there is one.
+    pub fn named<'n>(names: impl IntoIterator<Item = &'n str>) -> Option<Self> {
+        let algorithms: Vec<Algorithm> = names.into_iter().map(accepted_algorithm).collect::<Option<_>>()?;
+        (!algorithms.is_empty()).then_some(Self(algorithms))
+    }
+
+    pub(crate) fn allow(&self, algorithm: Algorithm) -> bool {
+        self.0.contains(&algorithm)
+    }
+}
 
 /// One public key of an issuer.
 pub struct VerifyingKey {

@@ -28,6 +28,19 @@ pub enum Refusal {
         /// What it claimed, as far as it could be read; nobody vouches for it.
         claimed: Option<Box<Claimed>>,
     },
+    /// The token may be good; the proof that came with it is not (RFC 9449, section 7.1).
+    #[error("{reason}")]
+    Proof {
+        /// What is wrong with it.
+        reason: &'static str,
+        /// Whether it is good but for the nonce, so that it is worth another try.
+        nonce: ProofNonce,
+        /// What the token claimed.
+        claimed: Option<Box<Claimed>>,
+    },
+    /// No API key of this tenant or any has this text.
+    #[error("the API key is not known")]
+    UnknownApiKey,
     /// Nobody registered the issuer (its name, unverified and cut short).
     #[error("the issuer is not registered")]
     UnknownIssuer(String),
@@ -55,9 +68,23 @@ impl Refusal {
         Self::Invalid { reason, expired: false, claimed: Some(Box::new(claimed)) }
     }
 
+    /// A proof that is missing, or sent in a wrong way.
+    pub fn proof(reason: &'static str) -> Self {
+        Self::Proof { reason, nonce: ProofNonce::Passed, claimed: None }
+    }
+
     pub(crate) fn expired(reason: &'static str, claimed: Claimed) -> Self {
         Self::Invalid { reason, expired: true, claimed: Some(Box::new(claimed)) }
     }
+}
+
+/// Whether a proof failed for its nonce.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProofNonce {
+    /// It failed for something else.
+    Passed,
+    /// It has to hold a nonce of this server (RFC 9449, section 9).
+    Wanted,
 }
 
 /// Who a refused token said it was: unverified, bounded, without control characters.

@@ -9,11 +9,16 @@ use vitals_fhir::{interaction::Letter, resource::ResourceType};
 use crate::predicate::Term;
 
 mod grammar;
+mod grant;
 mod limits;
+mod meaning;
+mod parts;
 mod reach;
 mod types;
 mod user;
 
+pub use grant::{grantable, is_v1};
+pub use meaning::{About, Meaning, MeaningLimit, Whose, describe};
 pub(crate) use reach::{Reach, User, Who};
 
 /// Words that mean something by themselves, somewhere else than in this crate.
@@ -121,6 +126,10 @@ impl Types {
         }
     }
 }
+
+/// Letters and their signs, in the order of SMART v2.
+const CRUDS: [(char, Letter); 5] =
+    [('c', Letter::Create), ('r', Letter::Read), ('u', Letter::Update), ('d', Letter::Delete), ('s', Letter::Search)];
 
 /// A set of letters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
-//! A bearer token into an [`Access`], or the reason why not (contract, section 3).
+//! A credential into an [`Access`], or the reason why not (contract, section 3).
 //!
 //! The signature and what follows from the claims alone are remembered by the token's hash. Everything that may change
-//! under a token — time, tenant, registration, key, revocation — is judged again for every request, by the directory
+//! under a token — time, tenant, registration, key, revocation, proof — is judged again for every request, by the directory
 //! the request found.
 
 use std::{
@@ -18,16 +18,26 @@ use moka::sync::Cache;
 
 use crate::{
     access::{Access, Holder, Tier},
-    claims::Claims,
+    claims::{ClaimMapping, Claims},
     clock::Clock,
     directory::{Directory, Issuer},
+    dpop::DpopNonces,
     gate::{self, Presented},
     hash::sha256,
     keys::is_low_s,
+    proof::{Circumstances, Credential},
     refusal::{Caller, Claimed, Refusal, bounded},
+    revocations::Revocable,
     scope::{Reach, ScopeSet, User, Who},
     tenant::{Tenant, TenantName, TenantRole, TenantStatus},
 };
+
+mod api_key;
+mod prover;
+
+pub use api_key::UsedKey;
+use api_key::UsedKeys;
+use prover::{Proof, Prover};
 
 /// Difference allowed between an issuer's clock and ours, in milliseconds.
 const LEEWAY: i64 = 5_000;
@@ -55,16 +65,19 @@ struct Known {
     algorithm: Algorithm,
     fingerprint: [u8; 32],
     says_access_token: bool,
+    mapping: Arc<ClaimMapping>,
     /// The tenant that `holder` was made for.
     tenant: TenantRole,
     holder: Arc<Holder>,
     size: usize,
 }
 
-/// Verifies tokens and remembers those it found good.
+/// Verifies credentials and remembers tokens it found good.
 pub struct Verifier {
     clock: Arc<dyn Clock>,
     known: Cache<[u8; 32], Arc<Known>>,
+    prover: Prover,
+    used_keys: UsedKeys,
     figures: VerifierFigures,
 }
 
@@ -78,40 +91,86 @@ pub struct VerifierFigures {
 }
 
 impl Verifier {
-    /// Makes a verifier that remembers nothing yet.
-    pub fn new(clock: Arc<dyn Clock>) -> Self {
+    /// Makes a verifier that remembers nothing yet. Nonces of proofs are those of every server with this key.
+    pub fn new(clock: Arc<dyn Clock>, nonces: DpopNonces) -> Self {
         let known = Cache::builder()
             .max_capacity(MEMORY)
             .weigher(|_, known: &Arc<Known>| u32::try_from(known.size + OVERHEAD).unwrap_or(u32::MAX))
             .time_to_idle(IDLE)
             .build();
-        Self { clock, known, figures: VerifierFigures::default() }
+        Self {
+            clock,
+            known,
+            prover: Prover::new(nonces),
+            used_keys: UsedKeys::default(),
+            figures: VerifierFigures::default(),
+        }
     }
 
-    /// Who shows this token at this base, as the directory has it now.
-    pub fn verify(&self, directory: &Directory, token: &str, base: &Base) -> Result<Access, Refusal> {
-        gate::check_length(token)?;
+    /// Who shows this credential in these circumstances, as the directory has it now.
+    pub fn verify(
+        &self,
+        directory: &Directory,
+        credential: &Credential<'_>,
+        circumstances: &Circumstances<'_>,
+    ) -> Result<Access, Refusal> {
         let now = self.clock.now();
+        let (token, proof) = match *credential {
+            Credential::Bearer(token) => (token, None),
+            Credential::Dpop { token, proof } => (token, Some(Proof { proof, token })),
+            Credential::ApiKey(text) => {
+                let access = api_key::admit(directory, text, circumstances, now)?;
+                self.used_keys.note(&access, now);
+                return check_base(access, circumstances.base);
+            }
+        };
+        let (known, access) = self.admit(directory, token, now)?;
+        self.prover.prove(&access, &known.claimed, proof, circumstances, now)?;
+        check_base(access, circumstances.base)
+    }
+
+    /// What a token says that is good now, whoever shows it: for introspection (RFC 7662), where the party that asks is
+    /// not the one that would have to prove anything, and for nothing else.
+    pub fn introspect(&self, directory: &Directory, token: &str) -> Result<Access, Refusal> {
+        let (_, access) = self.admit(directory, token, self.clock.now())?;
+        let base = Base::Tenant(access.tenant().name.clone());
+        check_base(access, &base)
+    }
+
+    /// A token that is good in itself.
+    fn admit(&self, directory: &Directory, token: &str, now: DateTime<Utc>) -> Result<(Arc<Known>, Access), Refusal> {
+        gate::check_length(token)?;
         let hash = sha256(&[token.as_bytes()]);
         if let Some(known) = self.known.get(&hash) {
             if let Some((issuer, tenant)) = known.still_stands(directory) {
                 self.figures.remembered.fetch_add(1, Ordering::Relaxed);
-                return known.admit(directory, issuer, tenant, now, base);
+                let access = known.admit(directory, issuer, tenant, now)?;
+                return Ok((known, access));
             }
             self.known.invalidate(&hash);
         }
         self.figures.judged.fetch_add(1, Ordering::Relaxed);
-        let presented = gate::open(token)?;
+        let presented = gate::open(token, |issuer| {
+            directory.issuer(issuer).map(|issuer| Arc::clone(&issuer.mapping)).unwrap_or_default()
+        })?;
         check_signature(directory, &presented)?;
         let known = Arc::new(Known::of(directory, presented, token.len())?);
         let (issuer, tenant) = known
             .still_stands(directory)
             .ok_or_else(|| Refusal::invalid_of("the issuer changed meanwhile", known.claimed.clone()))?;
-        let access = known.admit(directory, issuer, tenant, now, base);
-        if !matches!(access, Err(Refusal::Invalid { .. })) {
-            self.known.insert(hash, known);
-        }
-        access
+        let access = known.admit(directory, issuer, tenant, now)?;
+        self.known.insert(hash, Arc::clone(&known));
+        Ok((known, access))
+    }
+
+    /// The nonce that proofs should hold now, for the `DPoP-Nonce` header.
+    pub fn nonce(&self) -> String {
+        self.prover.nonces.offered(self.clock.now())
+    }
+
+    /// API keys that were used since this was last asked, and when: for the registry to note.
+    pub fn take_used_keys(&self) -> Vec<UsedKey> {
+        self.used_keys.take()
     }
 
     /// What it did so far.
@@ -125,12 +184,26 @@ impl Verifier {
     }
 }
 
+/// Whether a caller's own base was asked, and its tenant serves.
+fn check_base(access: Access, base: &Base) -> Result<Access, Refusal> {
+    match base {
+        Base::Tenant(name) if *name != access.tenant().name => Err(Refusal::WrongTenant(Box::new(Caller::new(access)))),
+        _ if access.tenant().status == TenantStatus::Suspended => {
+            Err(Refusal::Suspended(Box::new(Caller::new(access))))
+        }
+        _ => Ok(access),
+    }
+}
+
 fn check_signature(directory: &Directory, presented: &Presented<'_>) -> Result<(), Refusal> {
-    let Presented { header, claims, claimed, message, signature, signature_bytes } = presented;
+    let Presented { header, claims, claimed, message, signature, signature_bytes, .. } = presented;
     let invalid = |reason| Err(Refusal::invalid_of(reason, claimed.clone()));
     let Some(issuer) = directory.issuer(&claims.issuer) else {
         return Err(Refusal::UnknownIssuer(bounded(&claims.issuer)));
     };
+    if !issuer.algorithms.allow(header.algorithm) {
+        return invalid("the issuer does not sign with this algorithm");
+    }
     let Some(key) = issuer.keys.find(&header.kid, header.algorithm) else {
         return if issuer.keys.knows(&header.kid) {
             invalid("the key is not for this algorithm")
@@ -150,7 +223,7 @@ fn check_signature(directory: &Directory, presented: &Presented<'_>) -> Result<(
 impl Known {
     /// What is remembered of a token whose signature is good.
     fn of(directory: &Directory, presented: Presented<'_>, size: usize) -> Result<Self, Refusal> {
-        let Presented { header, mut claims, claimed, .. } = presented;
+        let Presented { header, mut claims, mapping, claimed, .. } = presented;
         let issuer = directory.issuer(&claims.issuer).ok_or_else(|| Refusal::UnknownIssuer(bounded(&claims.issuer)))?;
         let Some(key) = issuer.keys.find(&header.kid, header.algorithm) else {
             return Err(Refusal::UnknownKey { issuer: issuer.url.clone() });
@@ -162,25 +235,28 @@ impl Known {
         let scopes = ScopeSet::of(std::mem::take(&mut claims.scopes));
         let user = User::of(claims.fhir_user.as_deref(), directory, tenant);
         let reach = Reach::of(&scopes, Who { patient: claims.patient.as_deref(), user: &user });
+        let expires = DateTime::from_timestamp_millis(claims.expires).unwrap_or(DateTime::<Utc>::MIN_UTC);
+        let subject = std::mem::take(&mut claims.subject);
         let holder = Holder {
-            issuer: claims.issuer.clone(),
-            subject: std::mem::take(&mut claims.subject),
             client: claims.client.take(),
-            scopes,
-            reach,
             patient: claims.patient.take(),
             encounter: claims.encounter.take(),
             fhir_user: claims.fhir_user.take(),
-            jti: claims.jti.clone(),
-            expires: DateTime::from_timestamp_millis(claims.expires).unwrap_or(DateTime::<Utc>::MIN_UTC),
+            jti: claims.jti.take(),
             delegations: std::mem::take(&mut claims.delegations),
             tier: claims.tier.take(),
+            issued: claims.issued.and_then(DateTime::from_timestamp_millis),
+            approval: claims.approval.take(),
+            session: claims.session.take(),
+            confirmation: claims.confirmation.take(),
+            ..Holder::new(claims.issuer.clone(), subject, scopes, reach, expires)
         };
         Ok(Self {
             fingerprint: *key.fingerprint(),
             kid: header.kid,
             algorithm: header.algorithm,
             says_access_token: header.says_access_token,
+            mapping,
             tenant: tenant.role.clone(),
             holder: Arc::new(holder),
             claims,
@@ -194,7 +270,11 @@ impl Known {
         let issuer = directory.issuer(&self.claims.issuer)?;
         let key = issuer.keys.find(&self.kid, self.algorithm)?;
         let tenant = tenant_of(directory, issuer, self.claims.tenant.as_deref()).ok()?;
-        (*key.fingerprint() == self.fingerprint && tenant.role == self.tenant).then_some((issuer, tenant))
+        let same = *key.fingerprint() == self.fingerprint
+            && tenant.role == self.tenant
+            && issuer.algorithms.allow(self.algorithm)
+            && (Arc::ptr_eq(&issuer.mapping, &self.mapping) || issuer.mapping == self.mapping);
+        same.then_some((issuer, tenant))
     }
 
     /// Judges what changes: everything but the signature.
@@ -204,7 +284,6 @@ impl Known {
         issuer: &Issuer,
         tenant: &Arc<Tenant>,
         now: DateTime<Utc>,
-        base: &Base,
     ) -> Result<Access, Refusal> {
         let invalid = |reason| Err(Refusal::invalid_of(reason, self.claimed.clone()));
         if issuer.strict && !self.says_access_token {
@@ -222,16 +301,24 @@ impl Known {
         if self.claims.issued.is_some_and(|issued| issued / 1_000 < tenant.created.timestamp()) {
             return invalid("the token was issued before its tenant was made");
         }
-        if self.claims.jti.as_deref().is_some_and(|jti| directory.is_revoked(&tenant.role, jti)) {
-            return invalid("the token was revoked");
-        }
         let tier = if issuer.may_set_tier { Tier::Claimed } else { Tier::Tenants };
         let access = Access::new(Arc::clone(tenant), Arc::clone(&self.holder), tier);
-        match base {
-            Base::Tenant(name) if *name != tenant.name => Err(Refusal::WrongTenant(Box::new(Caller::new(access)))),
-            _ if tenant.status == TenantStatus::Suspended => Err(Refusal::Suspended(Box::new(Caller::new(access)))),
-            _ => Ok(access),
+        if directory.is_revoked(&tenant.role, &revocable(&access)) {
+            return invalid("the token was revoked");
         }
+        Ok(access)
+    }
+}
+
+/// What a token can be taken back by.
+fn revocable(access: &Access) -> Revocable<'_> {
+    Revocable {
+        token: access.jti(),
+        client: access.client(),
+        user: Some(access.subject()),
+        approval: access.approval(),
+        session: access.session(),
+        issued: access.issued().map(|issued| issued.timestamp()),
     }
 }
 

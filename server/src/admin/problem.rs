@@ -1,4 +1,4 @@
-//! Failures on the operator's listener, as problem details (<https://www.rfc-editor.org/rfc/rfc9457>). The one place
+//! Failures of administration, the operator's and the tenants', as problem details (<https://www.rfc-editor.org/rfc/rfc9457>). The one place
 //! under `admin` that knows status codes.
 
 use std::error::Error;
@@ -16,7 +16,11 @@ use vitals_store::{
 };
 
 use super::guard::Refused;
-use crate::{audit::AuditUnavailable, failure::Failure, rest::respond};
+use crate::{
+    audit::AuditUnavailable,
+    failure::Failure,
+    rest::{Format, respond},
+};
 
 /// The reason of a failure after which nobody knows whether the change was made.
 const UNCERTAIN: &str = "database failed";
@@ -27,7 +31,7 @@ pub struct Problem {
     status: StatusCode,
     reason: &'static str,
     detail: String,
-    header: Option<(HeaderName, &'static str)>,
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// The members of RFC 9457.
@@ -41,11 +45,11 @@ struct Details<'p> {
 
 impl Problem {
     fn new(status: StatusCode, reason: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, reason, detail: detail.into(), header: None }
+        Self { status, reason, detail: detail.into(), headers: Vec::new() }
     }
 
     fn with(mut self, name: HeaderName, value: &'static str) -> Self {
-        self.header = Some((name, value));
+        self.headers.push((name, HeaderValue::from_static(value)));
         self
     }
 
@@ -63,6 +67,22 @@ impl Problem {
     /// There is no such tenant.
     pub fn no_such_tenant() -> Self {
         Self::new(StatusCode::NOT_FOUND, "no such tenant", "There is no tenant of this name.")
+    }
+
+    /// There is nothing of this id, or nothing that could still end.
+    pub fn no_such(kind: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not found", format!("There is no such {kind}."))
+    }
+
+    /// The token has not the scope for it.
+    pub fn out_of_scope(scope: &str) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "insufficient scope", format!("This needs the scope {scope}."))
+            .with(header::WWW_AUTHENTICATE, "Bearer error=\"insufficient_scope\"")
+    }
+
+    /// It is there already.
+    pub fn taken(detail: impl Into<String>) -> Self {
+        Self::conflict("taken", detail)
     }
 
     /// The request cannot be understood.
@@ -142,8 +162,8 @@ impl Problem {
         let mut response = Response::builder().status(self.status).body(Body::from_string(body));
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if let Some((name, value)) = self.header {
-            headers.insert(name, HeaderValue::from_static(value));
+        for (name, value) in self.headers {
+            headers.insert(name, value);
         }
         response
     }
@@ -178,8 +198,13 @@ impl From<Refused> for Problem {
 
 impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
+        // Challenges and times are those of an answer with an OperationOutcome.
+        let like = respond::failure(&failure, Format::Json);
+        let kept = |name: &HeaderName| *name != header::CONTENT_TYPE && *name != header::CONTENT_LENGTH;
+        let headers =
+            like.headers().iter().filter(|(name, _)| kept(name)).map(|(n, v)| (n.clone(), v.clone())).collect();
         let detail = failure.issues.into_iter().next().map(|issue| issue.diagnostics).unwrap_or_default();
-        Self::new(respond::status(failure.kind), failure.reason, detail)
+        Self { headers, ..Self::new(like.status(), failure.reason, detail) }
     }
 }
 
@@ -219,9 +244,10 @@ impl From<ControlError> for Problem {
             ControlError::Taken(_) => Self::conflict("name taken", detail()),
             ControlError::Unknown(_) => Self::no_such_tenant(),
             ControlError::NotConfirmed(name) => Self::not_confirmed(name),
-            ControlError::Issuer(IssuerError::SecondSpelling { .. } | IssuerError::Differs { .. }) => {
-                Self::conflict("issuer registered otherwise", detail())
-            }
+            ControlError::Issuer(IssuerError::Unknown { .. }) => Self::no_such("issuer"),
+            ControlError::Issuer(
+                IssuerError::SecondSpelling { .. } | IssuerError::Differs { .. } | IssuerError::Registered { .. },
+            ) => Self::conflict("issuer registered otherwise", detail()),
             ControlError::Isolation(_) | ControlError::Issuer(_) => Self::unprocessable(detail()),
             ControlError::Full(_) | ControlError::NotSetUp => Self::unavailable("no role left", detail()),
             ControlError::Unsettled { .. } | ControlError::InUse(_) => Self::unavailable("tenant in use", detail()),

@@ -5,6 +5,13 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use vitals_access::tenant::TenantName;
 
+mod access;
+
+pub use access::{
+    ApiKeyCommand, ApiKeyCreateArgs, ClientCommand, ClientCreateArgs, KeyCommand, KeyRotateArgs, RevokeArgs, Switch,
+    TenantLockdownArgs, TenantSetArgs, UserCommand, UserCreateArgs,
+};
+
 use crate::config::{self, Flags};
 
 /// A FHIR server for vital signs: many health organisations on one server, none of which can reach another.
@@ -36,6 +43,18 @@ pub enum Command {
     /// Tenants: one for each health organisation
     #[command(subcommand)]
     Tenant(TenantCommand),
+    /// Apps and services that may ask a tenant for tokens
+    #[command(subcommand)]
+    Client(ClientCommand),
+    /// People who sign in at a tenant
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Keys for development, where the tenant takes them
+    #[command(subcommand)]
+    ApiKey(ApiKeyCommand),
+    /// The keys a tenant signs its tokens with
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Issuers whose tokens a tenant accepts besides its own
     #[command(subcommand)]
     Issuer(IssuerCommand),
@@ -70,6 +89,10 @@ pub enum TenantCommand {
     Resume(TenantArgs),
     /// Delete a tenant with all its data and keys
     Delete(TenantDeleteArgs),
+    /// Switch on or off what a tenant offers and demands, and how its pages look
+    Set(Box<TenantSetArgs>),
+    /// Credentials are in wrong hands: end every token, session, secret and API key of a tenant, and rotate its keys
+    Lockdown(TenantLockdownArgs),
 }
 
 /// The tenant a command is about.

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use serde_json::json;
 use tokio::task::JoinSet;
-use vitals_access::tenant::{Tenant, TenantName};
+use vitals_access::{
+    keys::ACCESS_TOKEN,
+    tenant::{Tenant, TenantName},
+};
 use vitals_fhir::{json, outcome::Issue};
 use vitals_store::control::{
     self,
@@ -124,17 +127,20 @@ async fn token(app: &App, admin: &mut Connection, hospital: &physiology::Hospita
     let name: TenantName = hospital.tenant.parse()?;
     let key = control::keys::signing_for(admin, &app.master_key, &name).await?;
     let now = app.clock.now().timestamp();
-    Ok(key.sign(&json!({
-        "iss": format!("{}/t/{name}/auth", app.public_url),
-        "sub": "demo",
-        "aud": format!("{}/t/{name}/fhir", app.public_url),
-        "iat": now,
-        "exp": now + TOKEN_HOURS * 3600,
-        "jti": uuid::Uuid::new_v4().to_string(),
-        "tenant_id": name.as_str(),
-        "client_id": "vitals-demo",
-        "scope": SCOPES,
-    })))
+    Ok(key.sign(
+        ACCESS_TOKEN,
+        &json!({
+            "iss": format!("{}/t/{name}/auth", app.public_url),
+            "sub": "demo",
+            "aud": format!("{}/t/{name}/fhir", app.public_url),
+            "iat": now,
+            "exp": now + TOKEN_HOURS * 3600,
+            "jti": uuid::Uuid::new_v4().to_string(),
+            "tenant_id": name.as_str(),
+            "client_id": "vitals-demo",
+            "scope": SCOPES,
+        }),
+    ))
 }
 
 /// What is printed: addresses, a token, and lines to paste.

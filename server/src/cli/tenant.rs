@@ -17,8 +17,9 @@ use vitals_store::{
 use super::{
     CommandError, Connection, Exit, Needs, Opened,
     args::{Isolation, TenantCommand, TenantCreateArgs, TenantDeleteArgs},
-    issuer, print,
+    issuer, lockdown, print,
     recorded::Recorder,
+    tenant_settings,
 };
 use crate::config::Settings;
 
@@ -43,6 +44,8 @@ pub async fn run(settings: &Settings, command: TenantCommand, json: bool) -> Res
         TenantCommand::Suspend(args) => change(&opened, &args.id, Change::Suspend, json).await,
         TenantCommand::Resume(args) => change(&opened, &args.id, Change::Resume, json).await,
         TenantCommand::Delete(args) => delete(&opened, &args, json).await,
+        TenantCommand::Set(args) => tenant_settings::set(&opened, &args, json).await,
+        TenantCommand::Lockdown(args) => lockdown::run(&opened, &args, json).await,
     };
     let closed = opened.close().await;
     done.and(closed).map(|()| Exit::Success)
@@ -231,6 +234,12 @@ pub(super) async fn wait_for_servers(opened: &Opened<'_>, seq: i64) -> Result<()
         print::note("a running server has not read this yet; it does within 3 seconds, or stops serving");
     }
     Ok(())
+}
+
+/// Waits until the servers that run have read all that was changed until now.
+pub(super) async fn wait_for_newest(opened: &Opened<'_>) -> Result<(), CommandError> {
+    let newest = servers::newest_change(&mut opened.serving().await?).await.map_err(explained)?;
+    wait_for_servers(opened, newest).await
 }
 
 /// The sentence for a name that no tenant has.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use vitals_access::{
     directory::{Directory, MAX_LIFETIME},
+    keys::ACCESS_TOKEN,
     scope,
     tenant::{Tenant, TenantStatus},
 };
@@ -120,7 +121,7 @@ async fn issue(opened: &Opened<'_>, args: &TokenArgs) -> Result<String, CommandE
     record.patient.clone_from(&args.patient);
     record.encounter.clone_from(&args.encounter);
     let signed = keys::signing(&mut connection, &master_key, tenant).await.map_err(explained);
-    let signed = signed.map(|key| key.sign(&claims(&directory, tenant, args, &jti, now.timestamp())));
+    let signed = signed.map(|key| key.sign(ACCESS_TOKEN, &claims(&directory, tenant, args, &jti, now.timestamp())));
     recorder.end(record, signed).await
 }
 
@@ -160,7 +161,10 @@ mod tests {
     use serde_json::json;
     use vitals_access::{
         clock::Clock,
-        keys::{KeySet, SigningKey},
+        directory::DirectoryParts,
+        dpop::DpopNonces,
+        keys::{KeySet, SigningAlgorithm, SigningKey},
+        proof::{Circumstances, Credential},
         tenant::TenantRole,
         verifier::{Base, Verifier},
     };
@@ -204,12 +208,17 @@ mod tests {
     fn directory(tenant: &Tenant, key: &SigningKey) -> Directory {
         let (keys, _) = KeySet::from_jwks(&format!(r#"{{"keys":[{}]}}"#, key.public_jwk()));
         let own = vec![(tenant.role.clone(), keys)];
-        Directory::build("https://fhir.example", vec![tenant.clone()], Vec::new(), own, Vec::new())
+        Directory::build(DirectoryParts {
+            public_url: "https://fhir.example".to_owned(),
+            tenants: vec![tenant.clone()],
+            own_keys: own,
+            ..DirectoryParts::default()
+        })
     }
 
     #[test]
     fn claims_are_those_of_the_contract_and_nothing_that_was_not_given() {
-        let (tenant, key) = (tenant(), SigningKey::generate_es256());
+        let (tenant, key) = (tenant(), SigningKey::generate(SigningAlgorithm::Es256));
         let directory = directory(&tenant, &key);
 
         let least = claims(&directory, &tenant, &parsed(&["--scope", ""]), "j", NOW);
@@ -237,9 +246,9 @@ mod tests {
 
     #[test]
     fn every_token_it_makes_is_one_the_server_accepts() {
-        let (tenant, key) = (tenant(), SigningKey::generate_es256());
+        let (tenant, key) = (tenant(), SigningKey::generate(SigningAlgorithm::Es256));
         let directory = directory(&tenant, &key);
-        let verifier = Verifier::new(Arc::new(Stopped));
+        let verifier = Verifier::new(Arc::new(Stopped), DpopNonces::new(&[0; 32]));
         let lines: [&[&str]; 3] = [
             &["--scope", ""],
             &["--scope", "system/*.rs vitals:read", "--ttl", "24h"],
@@ -248,8 +257,14 @@ mod tests {
         for line in lines {
             let args = parsed(line);
             check(&args).unwrap();
-            let token = key.sign(&claims(&directory, &tenant, &args, "j", NOW));
-            let access = verifier.verify(&directory, &token, &Base::Tenant(tenant.name.clone())).unwrap();
+            let token = key.sign(ACCESS_TOKEN, &claims(&directory, &tenant, &args, "j", NOW));
+            let access = verifier
+                .verify(
+                    &directory,
+                    &Credential::Bearer(&token),
+                    &Circumstances::inside(&Base::Tenant(tenant.name.clone())),
+                )
+                .unwrap();
             assert_eq!(access.patient(), args.patient.as_deref());
         }
     }

@@ -3,7 +3,7 @@
 
 use poem::{
     Response,
-    http::{HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
 };
 use serde_json::json;
 use vitals_store::{StoreError, control::poll::Stale};
@@ -81,6 +81,19 @@ impl OauthError {
             .with(header::ALLOW, HeaderValue::from_static(allow))
     }
 
+    /// The app is told, where its answers go (RFC 6749, section 4.1.2.1); in the trail it is a refusal like any other.
+    pub fn told(location: &str, error: &'static str) -> Self {
+        match HeaderValue::from_str(location) {
+            Ok(location) => Self::new(StatusCode::SEE_OTHER, error, "").with(header::LOCATION, location),
+            Err(_) => Self::internal(),
+        }
+    }
+
+    /// Whether it leads on to somewhere.
+    pub fn is_redirect(&self) -> bool {
+        self.status.is_redirection()
+    }
+
     /// A dependency is away.
     pub fn unavailable() -> Self {
         Self::new(
@@ -124,14 +137,24 @@ impl OauthError {
 
     /// The answer, for programs.
     pub fn into_response(self) -> Response {
+        if self.is_redirect() {
+            let mut response = respond::empty(self.status);
+            self.add_headers(response.headers_mut());
+            return response;
+        }
         let body = json!({ "error": self.error, "error_description": self.description });
         let mut response = respond::json(self.status, body.to_string());
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        for (name, value) in self.headers {
-            headers.insert(name, value);
-        }
+        self.add_headers(headers);
         response
+    }
+
+    /// Adds its headers to an answer.
+    pub fn add_headers(&self, headers: &mut HeaderMap) {
+        for (name, value) in &self.headers {
+            headers.append(name, value.clone());
+        }
     }
 }
 

@@ -41,6 +41,11 @@ pub fn components() -> Value {
                 "bearerFormat": "JWT",
                 "description": "An access token of an issuer that is registered for the tenant, with SMART scopes",
             },
+            "clientSecret": {
+                "type": "http",
+                "scheme": "basic",
+                "description": "A client's id and secret; clients with keys or certificates prove themselves by these",
+            },
             "operatorToken": {
                 "type": "http",
                 "scheme": "bearer",
@@ -78,6 +83,13 @@ fn responses() -> Value {
         json!({
             "description": "What went wrong (RFC 9457)",
             "content": { "application/problem+json": { "schema": reference("schemas", "Problem") } },
+        }),
+    );
+    responses.insert(
+        "AuthorizationError".to_owned(),
+        json!({
+            "description": "Why not (RFC 6749, section 5.2)",
+            "content": { "application/json": { "schema": reference("schemas", "AuthorizationError") } },
         }),
     );
     Value::Object(responses)

@@ -2,12 +2,15 @@
 
 use serde_json::{Map, Value, json};
 
+mod access;
+
 use super::{reference, types};
 
 /// Every schema by its name.
 pub fn schemas() -> Value {
     let mut schemas = types::schemas();
     schemas.extend(own());
+    schemas.extend(access::schemas());
     Value::Object(schemas)
 }
 

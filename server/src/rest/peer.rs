@@ -86,11 +86,13 @@ fn client(told: &HeaderMap, is_proxy: impl Fn(&IpAddr) -> bool) -> Option<IpAddr
     last
 }
 
-/// An address, with or without a port.
+/// An address, with or without a port. Nobody's client is the machine that it asks: who is on this one is let in at
+/// places where others are not, and no header makes anybody that.
 fn node(text: &str) -> Option<IpAddr> {
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
     let address = bare.parse().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()));
-    address.map(|address: IpAddr| address.to_canonical())
+    let address = address.map(|address: IpAddr| address.to_canonical());
+    address.filter(|address| !address.is_loopback() && !address.is_unspecified())
 }
 
 fn forwarded_for(element: &str) -> Option<IpAddr> {
@@ -179,7 +181,7 @@ fn judged(app: &App, shown: &Shown) -> Result<ClientCertificate, Unbelievable> {
     let mut anchors = vec![Anchor::Server];
     match judged {
         Ok(known) => {
-            anchors.extend(known.anchors().iter().filter(|anchor| matches!(anchor, Anchor::Tenant(_))).cloned())
+            anchors.extend(known.anchors().iter().filter(|anchor| matches!(anchor, Anchor::Tenant(_))).cloned());
         }
         Err(rustls::Error::InvalidCertificate(CertificateError::Revoked)) => return Err(Unbelievable),
         Err(_) => {}

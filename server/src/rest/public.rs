@@ -6,7 +6,11 @@ use poem::{
     Body, Response,
     http::{HeaderValue, Method, StatusCode, header},
 };
-use vitals_access::{access::Access, refusal::Refusal, tenant::TenantName};
+use vitals_access::{
+    access::Access,
+    refusal::{ProofNonce, Refusal},
+    tenant::TenantName,
+};
 use vitals_fhir::{
     catalog,
     outcome::{Issue, IssueCode},
@@ -360,27 +364,29 @@ fn take(incoming: &mut Incoming) -> Incoming {
     }
 }
 
-async fn caller(
+/// The verified caller of a request; who is refused is noted in the record.
+pub(crate) async fn caller(
     app: &App,
     incoming: &Incoming,
     query: &[(String, String)],
     base: &FhirBase,
     record: &mut vitals_access::audit::AuditRecord,
 ) -> Result<Arc<Access>, Failure> {
-    let refusal = match credentials::token(&incoming.headers, query) {
-        Ok(token) => match credentials::verify(app, token, &base.for_verifier()).await {
-            Ok(access) => return Ok(access),
-            Err(Unverified::Unavailable) => return Err(Failure::unavailable("token cannot be judged")),
-            Err(Unverified::Refused(refusal)) => refusal,
-        },
-        Err(refusal) => refusal,
+    let refusal = match credentials::caller(app, incoming, query, &base.for_verifier()).await {
+        Ok(access) => return Ok(access),
+        Err(Unverified::Unavailable) => return Err(Failure::unavailable("token cannot be judged")),
+        Err(Unverified::Refused(refusal)) => refusal,
     };
     trail::refused(record, &refusal);
     if let (Refusal::NoCredentials, FhirBase::Tenant(name)) = (&refusal, base) {
         // Only who shows no token learns that there is no such tenant.
         known(app, name).await?;
     }
-    Err(of_refusal(&refusal))
+    let mut failure = of_refusal(&refusal);
+    if failure.kind == Kind::BadCredentials && credentials::uses_proof(&incoming.headers) {
+        failure.kind = Kind::BadBoundCredentials;
+    }
+    Err(failure)
 }
 
 fn of_refusal(refusal: &Refusal) -> Failure {
@@ -400,6 +406,14 @@ fn of_refusal(refusal: &Refusal) -> Failure {
             Failure::new(Kind::BadCredentials, IssueCode::Expired, reason, "The token has expired: get a new one.")
         }
         Refusal::Invalid { reason, .. } => bad_token(reason),
+        Refusal::Proof { reason, nonce, .. } => {
+            let kind = match nonce {
+                ProofNonce::Passed => Kind::BadProof,
+                ProofNonce::Wanted => Kind::NonceWanted,
+            };
+            Failure::new(kind, IssueCode::Login, reason, format!("The proof is not good here: {reason}."))
+        }
+        Refusal::UnknownApiKey => bad_token("API key not known"),
         Refusal::UnknownIssuer(_) => bad_token("issuer not registered"),
         Refusal::UnknownKey { .. } => bad_token("key not known"),
         Refusal::WrongTenant(_) => Failure::new(

@@ -12,7 +12,9 @@ use crate::failure::{Failure, Kind};
 /// The status of a kind of failure (CONTRACT section 5).
 pub const fn status(kind: Kind) -> StatusCode {
     match kind {
-        Kind::NoCredentials | Kind::BadCredentials => StatusCode::UNAUTHORIZED,
+        Kind::NoCredentials | Kind::BadCredentials | Kind::BadBoundCredentials | Kind::BadProof | Kind::NonceWanted => {
+            StatusCode::UNAUTHORIZED
+        }
         Kind::Scope | Kind::Forbidden => StatusCode::FORBIDDEN,
         Kind::NotFound => StatusCode::NOT_FOUND,
         Kind::Deleted => StatusCode::GONE,
@@ -33,11 +35,21 @@ pub const fn status(kind: Kind) -> StatusCode {
 /// Seconds after which a dependency is worth another try.
 const RETRY_AFTER: &str = "1";
 
+/// A challenge of RFC 9449, section 7.1.
+macro_rules! challenge {
+    ($error:literal) => {
+        concat!("DPoP error=\"", $error, "\", algs=\"RS256 RS384 PS256 ES256 ES384 EdDSA\"")
+    };
+}
+
 /// Headers that belong to a kind of failure.
 fn failure_headers(kind: Kind) -> Vec<(HeaderName, &'static str)> {
     match kind {
         Kind::NoCredentials => vec![(header::WWW_AUTHENTICATE, "Bearer")],
         Kind::BadCredentials => vec![(header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\"")],
+        Kind::BadBoundCredentials => vec![(header::WWW_AUTHENTICATE, challenge!("invalid_token"))],
+        Kind::BadProof => vec![(header::WWW_AUTHENTICATE, challenge!("invalid_dpop_proof"))],
+        Kind::NonceWanted => vec![(header::WWW_AUTHENTICATE, challenge!("use_dpop_nonce"))],
         Kind::BadRequestForm => vec![(header::WWW_AUTHENTICATE, "Bearer error=\"invalid_request\"")],
         Kind::Scope => vec![(header::WWW_AUTHENTICATE, "Bearer error=\"insufficient_scope\"")],
         Kind::NotOffered(allow) => vec![(header::ALLOW, allow)],

@@ -106,6 +106,20 @@ impl Auth {
         AUTH.iter().find(|(_, asked, ..)| *asked == self).map_or("unknown", |(_, _, action, _)| action)
     }
 
+    /// Whether a person looks at what it answers.
+    pub const fn is_page(self) -> bool {
+        matches!(
+            self,
+            Self::Authorize
+                | Self::Manage
+                | Self::SignIn
+                | Self::SignOut
+                | Self::Patients
+                | Self::Consent
+                | Self::Callback
+        )
+    }
+
     /// Whether it is the same for everybody.
     pub const fn is_document(self) -> bool {
         matches!(self, Self::Metadata | Self::Style)

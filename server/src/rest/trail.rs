@@ -96,7 +96,9 @@ pub fn by(record: &mut AuditRecord, access: &Access, operation: Option<&Operatio
 pub fn refused(record: &mut AuditRecord, refusal: &Refusal) {
     match refusal {
         Refusal::WrongTenant(caller) | Refusal::Suspended(caller) => record.by_refused(caller),
-        Refusal::Invalid { claimed: Some(claimed), .. } => record.by_claimed(claimed),
+        Refusal::Invalid { claimed: Some(claimed), .. } | Refusal::Proof { claimed: Some(claimed), .. } => {
+            record.by_claimed(claimed);
+        }
         _ => {}
     }
 }

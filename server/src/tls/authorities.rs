@@ -116,20 +116,23 @@ impl Authorities {
         auth: ClientAuth,
     ) -> Result<Self, Rejected> {
         // Tenants of one group of hospitals may share an authority; it is asked once for all of them.
-        let mut merged: BTreeMap<(Vec<u8>, Vec<Vec<u8>>), Vec<Anchor>> = BTreeMap::new();
+        let mut merged: BTreeMap<Bundle, Vec<Anchor>> = BTreeMap::new();
         for (anchor, bundle) in owners {
             for certificate in &bundle.certificates {
-                let anchors = merged.entry((certificate.clone(), bundle.revoked.clone())).or_default();
+                let alone = Bundle { certificates: vec![certificate.clone()], revoked: bundle.revoked.clone() };
+                let anchors = merged.entry(alone).or_default();
                 if !anchors.contains(&anchor) {
                     anchors.push(anchor.clone());
                 }
             }
         }
         let mut by_subject: HashMap<Vec<u8>, Vec<Authority>> = HashMap::new();
-        for ((certificate, revoked), anchors) in merged {
-            let subject = names(&certificate).map_err(|_| Rejected::Certificate)?.subject;
-            let verifier = verifier(certificate, revoked)?;
-            by_subject.entry(subject).or_default().push(Authority { anchors, verifier });
+        for (alone, anchors) in merged {
+            for certificate in alone.certificates {
+                let subject = names(&certificate).map_err(|_| Rejected::Certificate)?.subject;
+                let verifier = verifier(certificate, alone.revoked.clone())?;
+                by_subject.entry(subject).or_default().push(Authority { anchors: anchors.clone(), verifier });
+            }
         }
         Ok(Self { by_subject, registered, auth })
     }

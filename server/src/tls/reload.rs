@@ -27,18 +27,15 @@ pub(super) async fn watch(tls: Weak<Tls>) {
             let read = (before != now).then(|| Loaded::read(loaded.files()));
             (now, read)
         });
-        match looked.await {
-            Ok((now, read)) => {
-                seen = Some(now);
-                match read {
-                    Some(Ok(loaded)) => tls.reload(loaded),
-                    Some(Err(error)) => {
-                        tracing::error!(%error, "the TLS files changed and cannot be used; what was read before stays");
-                    }
-                    None => {}
+        if let Ok((now, read)) = looked.await {
+            seen = Some(now);
+            match read {
+                Some(Ok(loaded)) => tls.reload(loaded),
+                Some(Err(error)) => {
+                    tracing::error!(%error, "the TLS files changed and cannot be used; what was read before stays");
                 }
+                None => {}
             }
-            Err(_) => tracing::error!("looking at the TLS files failed"),
         }
         // A tenant's authority that changed is noticed here for connections that are open.
         tls.authorities();

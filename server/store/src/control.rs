@@ -3,7 +3,9 @@
 //! Commands and the operator's listener write it over an administrator's connection, as the role that owns it. Serving
 //! logins read it, into the directory that requests are judged by ([`poll::DirectoryFeed`]).
 
+pub mod api_keys;
 pub mod change;
+pub mod clients;
 mod create;
 mod delete;
 pub mod directory;

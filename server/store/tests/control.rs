@@ -22,7 +22,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use vitals_access::{
     access::Access,
     clock::Clock,
-    keys::SigningKey,
+    keys::{SigningAlgorithm, SigningKey},
     tenant::{TenantName, TenantStatus},
 };
 use vitals_fhir::{interaction::Letter, resource::ResourceType};
@@ -64,7 +64,7 @@ fn issuer(url: &str, keys: &IssuerKeys) -> NewIssuer {
 }
 
 fn some_keys() -> IssuerKeys {
-    IssuerKeys::Inline(format!(r#"{{"keys":[{}]}}"#, SigningKey::generate_es256().public_jwk()))
+    IssuerKeys::Inline(format!(r#"{{"keys":[{}]}}"#, SigningKey::generate(SigningAlgorithm::Es256).public_jwk()))
 }
 
 async fn run(conn: &mut PgConnection, text: String) {

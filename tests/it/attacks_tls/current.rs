@@ -59,24 +59,24 @@ async fn a_tenant_has_an_authority_of_its_own() {
     let (folder, servers) = (Folder::default(), Authority::named("Servers"));
     let server = serving_on(cluster::apart().await, &folder.server(&servers.server())).await;
     let (here, there) = (Tenant::on(server).await, Tenant::on(server).await);
-    let (of_here, of_there) = (Authority::named("Here"), Authority::named("There"));
-    let holder = of_here.client("a client of here");
+    let (own, from_elsewhere) = (Authority::named("Here"), Authority::named("There"));
+    let holder = own.client("a client of here");
     let ask = |holder: &Holder| secure::ask(server, servers.config(Some(holder), &BOTH));
 
     // Nobody is asked for a certificate before a tenant has an authority; what is not asked for is not shown.
     assert_eq!(ask(&Holder::of_itself("x")).await, Ok(200));
-    here.set(&json!({ "client_ca": of_here.pem() })).await;
+    here.set(&json!({ "client_ca": own.pem() })).await;
     assert_eq!(ask(&holder).await, Ok(200));
     assert_eq!(secure::ask(server, servers.config(None, &BOTH)).await, Ok(200), "and nobody needs one");
     for (label, holder) in [
-        ("H08 wrong CA", of_there.client("x")),
+        ("H08 wrong CA", from_elsewhere.client("x")),
         ("H08 wrong CA of the same name", Authority::named("Here").client("x")),
         ("H08 self-signed", Holder::of_itself("x")),
     ] {
         assert!(ask(&holder).await.is_err(), "{label}");
     }
-    there.set(&json!({ "client_ca": of_there.pem() })).await;
-    assert_eq!(ask(&of_there.client("x")).await, Ok(200));
+    there.set(&json!({ "client_ca": from_elsewhere.pem() })).await;
+    assert_eq!(ask(&from_elsewhere.client("x")).await, Ok(200));
 
     let request = servers.http(Some(&holder)).get(format!("{}/Patient", here.base())).bearer_auth(here.all());
     let record = here.record_of(Answer::of(request).await.expect(200).header("x-request-id")).await;
@@ -84,14 +84,14 @@ async fn a_tenant_has_an_authority_of_its_own() {
 
     // What cannot be used vouches for nobody, and takes nothing from the others.
     there.set(&json!({ "client_ca": "-----BEGIN CERTIFICATE-----\nAAEC\n-----END CERTIFICATE-----\n" })).await;
-    assert!(ask(&of_there.client("x")).await.is_err(), "H08 of an authority that is gone");
+    assert!(ask(&from_elsewhere.client("x")).await.is_err(), "H08 of an authority that is gone");
     let mut kept = secure::kept(server.address, servers.config(Some(&holder), &BOTH)).await;
     assert!(kept.ask().await);
 
     // With a list of its own among them.
-    here.set(&json!({ "client_ca": format!("{}{}", of_here.pem(), of_here.revoking(&[&holder])) })).await;
+    here.set(&json!({ "client_ca": format!("{}{}", own.pem(), own.revoking(&[&holder])) })).await;
     assert!(kept.closes().await, "its connection ends");
     assert!(ask(&holder).await.is_err(), "H08 revoked by the tenant");
-    assert_eq!(ask(&of_here.client("another")).await, Ok(200));
+    assert_eq!(ask(&own.client("another")).await, Ok(200));
     ledger::each_left_one_record().await;
 }

@@ -60,19 +60,11 @@ impl JobTicket {
         let scopes = ScopeSet::of(scopes);
         // A job has no user and no patient: `user/` and `patient/` scopes in its row reach nothing.
         let reach = Reach::of(&scopes, Who { patient: None, user: &User::Nobody });
+        let issuer = format!("urn:vitals:job:{}", self.job.kind);
+        let expires = self.job.created + JOB_LIFETIME;
         let holder = Holder {
-            issuer: format!("urn:vitals:job:{}", self.job.kind),
-            subject: self.job.subject.clone(),
-            client: None,
-            scopes,
-            reach,
-            patient: None,
-            encounter: None,
-            fhir_user: None,
             jti: Some(self.job.id.to_string()),
-            expires: self.job.created + JOB_LIFETIME,
-            delegations: Vec::new(),
-            tier: None,
+            ..Holder::new(issuer, self.job.subject.clone(), scopes, reach, expires)
         };
         Access::new(Arc::clone(&self.job.tenant), Arc::new(holder), Tier::Tenants)
     }

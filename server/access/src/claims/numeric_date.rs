@@ -5,7 +5,7 @@ const LATEST: i64 = 253_402_300_799;
 
 /// Milliseconds since 1970 of a JSON number, without going through floating point. Negative numbers and exponents are
 /// refused: no issuer writes them, and a reader that rounds differently would see another time.
-pub(super) fn numeric_date(number: &str) -> Option<i64> {
+pub(crate) fn numeric_date(number: &str) -> Option<i64> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if !digits(whole) || !digits(fraction) {

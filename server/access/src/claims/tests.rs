@@ -7,7 +7,7 @@ use super::*;
 
 fn read(claims: &Json) -> Read<Claims> {
     let text = claims.to_string();
-    Claims::read(json::parse(text.as_bytes()).unwrap().root())
+    Claims::read(json::parse(text.as_bytes()).unwrap().root(), &ClaimMapping::default())
 }
 
 fn with(name: &str, value: Json) -> Json {
@@ -19,7 +19,9 @@ fn with(name: &str, value: Json) -> Json {
 #[test]
 fn each_claim_is_of_its_own_type() {
     let long = "x".repeat(MAX_TEXT + 1);
-    for name in ["iss", "sub", "tenant_id", "fhirUser", "client_id", "azp", "jti", "rate_limit_tier"] {
+    for name in
+        ["iss", "sub", "tenant_id", "fhirUser", "client_id", "azp", "jti", "rate_limit_tier", "approval_id", "sid"]
+    {
         assert!(read(&with(name, json!("text"))).is_ok(), "{name}");
         for bad in [
             json!(null),
@@ -105,7 +107,7 @@ fn scopes_come_from_three_claims_as_one_set() {
 }
 
 #[test]
-fn bound_tokens_and_id_tokens_are_refused() {
+fn tokens_bound_to_what_is_not_understood_and_tokens_of_other_kinds_are_refused() {
     for cnf in [
         json!({}),
         json!(null),
@@ -125,6 +127,10 @@ fn bound_tokens_and_id_tokens_are_refused() {
     assert!(read(&claims).is_ok());
     claims["at_hash"] = json!("x");
     assert!(read(&claims).is_err());
+    for (kind, good) in [("ID", false), ("refresh", false), ("Offline", false), ("Logout", false), ("Bearer", true)] {
+        assert_eq!(read(&with("typ", json!(kind))).is_ok(), good, "{kind}");
+    }
+    assert!(read(&with("typ", json!(1))).is_ok(), "somebody's own claim");
 }
 
 #[test]

@@ -26,13 +26,23 @@ fn issuer(url: &str, tenants: &[&Tenant]) -> Issuer {
         strict: false,
         max_lifetime: MAX_LIFETIME,
         may_set_tier: false,
+        algorithms: AllowedAlgorithms::default(),
+        mapping: Arc::default(),
     }
+}
+
+fn directory(public_url: &str, tenants: &[&Tenant]) -> Directory {
+    Directory::build(DirectoryParts {
+        public_url: public_url.to_owned(),
+        tenants: tenants.iter().map(|tenant| (*tenant).clone()).collect(),
+        ..DirectoryParts::default()
+    })
 }
 
 #[test]
 fn audiences_are_compared_exactly() {
     let mercy = tenant("mercy", 1);
-    let directory = Directory::build("https://vitals.example/", vec![mercy.clone()], vec![], vec![], []);
+    let directory = directory("https://vitals.example/", &[&mercy]);
     for good in ["https://vitals.example", "https://vitals.example/fhir", "https://vitals.example/t/mercy/fhir"] {
         assert!(directory.is_audience(good, &mercy), "{good}");
     }
@@ -61,7 +71,7 @@ fn audiences_are_compared_exactly() {
 #[test]
 fn only_our_bases_lead_to_local_resources() {
     let mercy = tenant("mercy", 1);
-    let directory = Directory::build("https://v.example", vec![mercy.clone()], vec![], vec![], []);
+    let directory = directory("https://v.example", &[&mercy]);
     let below = |url| directory.below_base(url, &mercy);
     assert_eq!(below("https://v.example/t/mercy/fhir/Patient/1"), Some("Patient/1"));
     assert_eq!(below("https://v.example/fhir/Patient/1"), Some("Patient/1"));
@@ -74,20 +84,60 @@ fn only_our_bases_lead_to_local_resources() {
 fn an_outside_issuer_cannot_take_a_tenants_own_url() {
     let mercy = tenant("mercy", 1);
     let grace = tenant("grace", 2);
-    let directory = Directory::build(
-        "https://v.example",
-        vec![mercy.clone(), grace.clone()],
-        vec![issuer("https://v.example/t/mercy/auth", &[&grace]), issuer("https://idp.example", &[&mercy, &grace])],
-        vec![(mercy.role.clone(), KeySet::default())],
-        [(mercy.role.clone(), "j1".to_owned())],
-    );
+    let directory = Directory::build(DirectoryParts {
+        public_url: "https://v.example".to_owned(),
+        tenants: vec![mercy.clone(), grace.clone()],
+        issuers: vec![
+            issuer("https://v.example/t/mercy/auth", &[&grace]),
+            issuer("https://idp.example", &[&mercy, &grace]),
+        ],
+        own_keys: vec![(mercy.role.clone(), KeySet::default())],
+        ..DirectoryParts::default()
+    });
     assert_eq!(directory.issuer("https://v.example/t/mercy/auth").unwrap().tenants.first(), Some(&mercy.role));
     assert!(directory.is_own_issuer("https://v.example/t/mercy/auth"));
     assert!(!directory.is_own_issuer("https://idp.example"));
     assert_eq!(directory.tenants_of(directory.issuer("https://idp.example").unwrap()).count(), 2);
     assert!(directory.issuer("https://idp.example/").is_none());
-    assert!(directory.is_revoked(&mercy.role, "j1"));
-    assert!(!directory.is_revoked(&grace.role, "j1"));
     assert_eq!(directory.tenant(&grace.name).unwrap().number, 2);
     assert_eq!(directory.tenant_of_role(&mercy.role).unwrap().number, 1);
+}
+
+#[test]
+fn origins_and_certificates_are_those_of_clients_and_settings() {
+    let (mut mercy, grace) = (tenant("mercy", 1), tenant("grace", 2));
+    mercy.settings.origins = vec!["https://portal.example".to_owned(), "https://app.example".to_owned()];
+    let directory = Directory::build(DirectoryParts {
+        tenants: vec![mercy.clone(), grace.clone()],
+        origins: vec![
+            (mercy.role.clone(), "https://app.example".to_owned()),
+            (grace.role.clone(), "https://other.example".to_owned()),
+        ],
+        certificates: vec![(mercy.role.clone(), [1; 32]), (grace.role.clone(), [1; 32])],
+        ..DirectoryParts::default()
+    });
+    let origins = |tenant: &Tenant| directory.origins(&tenant.role).collect::<Vec<_>>();
+    assert_eq!(origins(&mercy), ["https://app.example", "https://portal.example"]);
+    assert_eq!(origins(&grace), ["https://other.example"]);
+    assert!(directory.has_origin(&mercy.role, "https://portal.example"));
+    assert!(!directory.has_origin(&grace.role, "https://portal.example"));
+    assert!(!directory.has_origin(&TenantRole::generate(), "https://portal.example"));
+    assert_eq!(directory.registered_certificates().collect::<Vec<_>>(), [[1; 32]]);
+    assert!(directory.is_registered_certificate(&[1; 32]) && !directory.is_registered_certificate(&[2; 32]));
+}
+
+#[test]
+fn what_was_taken_back_is_exchanged_alone() {
+    use crate::revocations::{Revocation, RevocationKind};
+    let mercy = tenant("mercy", 1);
+    let before = directory("https://v.example", &[&mercy]);
+    let subject = "j1".to_owned();
+    let at = chrono::DateTime::UNIX_EPOCH;
+    let row = Revocation { tenant: mercy.role.clone(), kind: RevocationKind::Token, subject, at };
+    let after = before.with_revocations(Arc::new(Revocations::of([row])));
+    let asked = Revocable { token: Some("j1"), ..Revocable::default() };
+    assert!(!before.is_revoked(&mercy.role, &asked));
+    assert!(after.is_revoked(&mercy.role, &asked));
+    assert!(Arc::ptr_eq(before.tenant(&mercy.name).unwrap(), after.tenant(&mercy.name).unwrap()));
+    assert_eq!(format!("{after:?}"), "Directory { tenants: 1, issuers: 0, revocations: 1, .. }");
 }

@@ -25,12 +25,25 @@ const PRIVATE_MEMBERS: [&str; 7] = ["d", "p", "q", "dp", "dq", "qi", "k"];
 
 type Read<T> = Result<T, &'static str>;
 
-/// Reads one key.
+/// Reads one key of a set.
 pub(super) fn read(jwk: Value<'_>) -> Read<VerifyingKey> {
     if jwk.kind() != Kind::Object {
         return Err("not an object");
     }
     let kid = text(jwk, "kid")?.filter(|kid| (1..=MAX_KID).contains(&kid.len())).ok_or("no usable kid")?.into_owned();
+    let (key, _) = read_public(jwk)?;
+    Ok(VerifyingKey { kid, ..key })
+}
+
+/// Reads a key that came with its own proof and needs no id, and its thumbprint (RFC 7638).
+pub(crate) fn read_alone(jwk: Value<'_>) -> Read<(VerifyingKey, [u8; 32])> {
+    if jwk.kind() != Kind::Object {
+        return Err("not an object");
+    }
+    read_public(jwk)
+}
+
+fn read_public(jwk: Value<'_>) -> Read<(VerifyingKey, [u8; 32])> {
     if text(jwk, "use")?.is_some_and(|purpose| purpose != "sig") {
         return Err("its use is not sig");
     }
@@ -41,7 +54,7 @@ pub(super) fn read(jwk: Value<'_>) -> Read<VerifyingKey> {
     if kty != "oct" && PRIVATE_MEMBERS.iter().any(|member| jwk.get(member).is_some()) {
         return Err("it shows its private part, so anyone may sign with it");
     }
-    let (family, key, bytes) = match kty.as_ref() {
+    let Public { family, key, bytes, canonical } = match kty.as_ref() {
         "RSA" => rsa(jwk)?,
         "EC" => elliptic(jwk)?,
         "OKP" => edwards(jwk)?,
@@ -52,11 +65,20 @@ pub(super) fn read(jwk: Value<'_>) -> Read<VerifyingKey> {
         Some(name) => narrowed(family, &name).ok_or("its alg is not accepted, or not one of its type")?,
         None => family,
     };
-    Ok(VerifyingKey { kid, algorithms, key, fingerprint: sha256(&[&bytes]) })
+    let key = VerifyingKey { kid: String::new(), algorithms, key, fingerprint: sha256(&[&bytes]) };
+    Ok((key, sha256(&[canonical.as_bytes()])))
+}
+
+/// A public key: the algorithms of its type, its bytes, and the form its thumbprint is taken of.
+struct Public {
+    family: &'static [Algorithm],
+    key: DecodingKey,
+    bytes: Vec<u8>,
+    canonical: String,
 }
 
 fn narrowed(family: &'static [Algorithm], name: &str) -> Option<&'static [Algorithm]> {
-    let algorithm = crate::gate::accepted_algorithm(name)?;
+    let algorithm = crate::jws::accepted_algorithm(name)?;
     let place = family.iter().position(|known| *known == algorithm)?;
     family.get(place..=place)
 }
@@ -71,7 +93,7 @@ fn may_verify(jwk: Value<'_>) -> Read<bool> {
     }
 }
 
-fn rsa(jwk: Value<'_>) -> Read<(&'static [Algorithm], DecodingKey, Vec<u8>)> {
+fn rsa(jwk: Value<'_>) -> Read<Public> {
     let modulus = number(jwk, "n")?;
     let exponent = number(jwk, "e")?;
     let bits = modulus.first().map_or(0, |first| modulus.len() * 8 - first.leading_zeros() as usize);
@@ -91,10 +113,11 @@ fn rsa(jwk: Value<'_>) -> Read<(&'static [Algorithm], DecodingKey, Vec<u8>)> {
     }
     let key = DecodingKey::from_rsa_raw_components(&modulus, &exponent);
     let bytes = [b"RSA".as_slice(), &exponent, b"/", &modulus].concat();
-    Ok((&[Algorithm::RS256, Algorithm::RS384, Algorithm::PS256], key, bytes))
+    let canonical = format!(r#"{{"e":"{}","kty":"RSA","n":"{}"}}"#, b64(&exponent), b64(&modulus));
+    Ok(Public { family: &[Algorithm::RS256, Algorithm::RS384, Algorithm::PS256], key, bytes, canonical })
 }
 
-fn elliptic(jwk: Value<'_>) -> Read<(&'static [Algorithm], DecodingKey, Vec<u8>)> {
+fn elliptic(jwk: Value<'_>) -> Read<Public> {
     let curve = text(jwk, "crv")?.ok_or("no crv")?;
     let (family, size, checker): (&'static [Algorithm], usize, &'static dyn VerificationAlgorithm) =
         match curve.as_ref() {
@@ -108,16 +131,22 @@ fn elliptic(jwk: Value<'_>) -> Read<(&'static [Algorithm], DecodingKey, Vec<u8>)
     }
     let point = [[4_u8].as_slice(), &x, &y].concat();
     UnparsedPublicKey::new(checker, &point).parse().map_err(|_| "its point is not on its curve")?;
-    Ok((family, DecodingKey::from_ec_der(&point), point))
+    let canonical = format!(r#"{{"crv":"{curve}","kty":"EC","x":"{}","y":"{}"}}"#, b64(&x), b64(&y));
+    Ok(Public { family, key: DecodingKey::from_ec_der(&point), bytes: point, canonical })
 }
 
-fn edwards(jwk: Value<'_>) -> Read<(&'static [Algorithm], DecodingKey, Vec<u8>)> {
+fn edwards(jwk: Value<'_>) -> Read<Public> {
     if text(jwk, "crv")?.is_none_or(|curve| curve != "Ed25519") {
         return Err("its curve is not accepted");
     }
     let x = decoded(jwk, "x")?;
     UnparsedPublicKey::new(&ED25519, &x).parse().map_err(|_| "its point is not on its curve")?;
-    Ok((&[Algorithm::EdDSA], DecodingKey::from_ed_der(&x), x))
+    let canonical = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, b64(&x));
+    Ok(Public { family: &[Algorithm::EdDSA], key: DecodingKey::from_ed_der(&x), bytes: x, canonical })
+}
+
+fn b64(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
 }
 
 fn text<'d>(jwk: Value<'d>, name: &str) -> Read<Option<Cow<'d, str>>> {

@@ -1,10 +1,12 @@
-//! The key a tenant signs its own tokens with (ES256).
+//! The keys a tenant signs with: ES256 for its access tokens, RS256 for the ID tokens of clients that know no other.
 
 use std::{cmp::Ordering, fmt};
 
 use aws_lc_rs::{
+    encoding::AsDer as _,
     rand::SystemRandom,
-    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair},
+    rsa::KeySize,
+    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, RSA_PKCS1_SHA256, RsaKeyPair},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
@@ -16,6 +18,9 @@ const HALF_ORDER: [u8; 32] = [
     0x56, 0xd3, 0x8b, 0xcf, 0x42, 0x79, 0xdc, 0xe5, 0x61, 0x7e, 0x31, 0x92, 0xa8,
 ];
 
+/// Bytes of the modulus of our own RSA keys: 2,048 bits.
+const MODULUS: usize = 256;
+
 /// Whether a P-256 signature (r and s, 32 bytes each) is in its lower form. Of any ECDSA signature (r, s) anyone can
 /// make (r, n - s), which verifies as well; our own keys sign only the lower form, so the other one is a forgery of
 /// form. RFC 7518 asks outside issuers for neither.
@@ -23,16 +28,45 @@ pub(crate) fn is_low_s(signature: &[u8]) -> bool {
     signature.len() == 64 && signature[32..].cmp(&HALF_ORDER) != Ordering::Greater
 }
 
-/// The bytes are no P-256 private key in PKCS #8.
+/// The bytes are no private key of the algorithm in PKCS #8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a P-256 private key in PKCS #8")]
+#[error("not a private key of this algorithm in PKCS #8")]
 pub struct KeyRefused;
 
-/// A private ES256 key with its id.
+/// What a tenant's own keys sign with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SigningAlgorithm {
+    /// ECDSA over P-256: short tokens, quickly signed.
+    Es256,
+    /// RSA of 2,048 bits: what every OpenID client can verify (OpenID Connect Core, section 15.1).
+    Rs256,
+}
+
+impl SigningAlgorithm {
+    /// The name in `alg`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Es256 => "ES256",
+            Self::Rs256 => "RS256",
+        }
+    }
+
+    /// The algorithm of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Es256, Self::Rs256].into_iter().find(|algorithm| algorithm.name() == name)
+    }
+}
+
+/// A private key with its id.
 pub struct SigningKey {
     kid: String,
-    pair: EcdsaKeyPair,
+    pair: Pair,
     pkcs8: Vec<u8>,
+}
+
+enum Pair {
+    Es256(Box<EcdsaKeyPair>),
+    Rs256(Box<RsaKeyPair>),
 }
 
 impl SigningKey {
@@ -40,23 +74,50 @@ impl SigningKey {
     ///
     /// # Panics
     /// When aws-lc cannot make a key, which means that it does not work at all.
-    pub fn generate_es256() -> Self {
-        let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new())
-            .expect("aws-lc makes P-256 keys");
-        let mut key = Self::from_pkcs8("", document.as_ref()).expect("a key just made can be read");
+    pub fn generate(algorithm: SigningAlgorithm) -> Self {
+        let pkcs8 = match algorithm {
+            SigningAlgorithm::Es256 => {
+                EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new())
+                    .expect("aws-lc makes P-256 keys")
+                    .as_ref()
+                    .to_vec()
+            }
+            SigningAlgorithm::Rs256 => {
+                let pair = RsaKeyPair::generate(KeySize::Rsa2048).expect("aws-lc makes RSA keys");
+                pair.as_der().expect("a key just made can be written").as_ref().to_vec()
+            }
+        };
+        let mut key = Self::from_pkcs8("", algorithm, &pkcs8).expect("a key just made can be read");
         key.kid = key.thumbprint();
         key
     }
 
     /// Reads a key from PKCS #8 DER.
-    pub fn from_pkcs8(kid: &str, pkcs8: &[u8]) -> Result<Self, KeyRefused> {
-        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8).map_err(|_| KeyRefused)?;
+    pub fn from_pkcs8(kid: &str, algorithm: SigningAlgorithm, pkcs8: &[u8]) -> Result<Self, KeyRefused> {
+        let pair = match algorithm {
+            SigningAlgorithm::Es256 => EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8)
+                .map(|pair| Pair::Es256(Box::new(pair)))
+                .map_err(|_| KeyRefused)?,
+            SigningAlgorithm::Rs256 => RsaKeyPair::from_pkcs8(pkcs8)
+                .ok()
+                .filter(|pair| rsa_parts(pair).is_some())
+                .map(|pair| Pair::Rs256(Box::new(pair)))
+                .ok_or(KeyRefused)?,
+        };
         Ok(Self { kid: kid.to_owned(), pair, pkcs8: pkcs8.to_vec() })
     }
 
     /// Its id.
     pub fn kid(&self) -> &str {
         &self.kid
+    }
+
+    /// What it signs with.
+    pub const fn algorithm(&self) -> SigningAlgorithm {
+        match self.pair {
+            Pair::Es256(_) => SigningAlgorithm::Es256,
+            Pair::Rs256(_) => SigningAlgorithm::Rs256,
+        }
     }
 
     /// The private key in PKCS #8 DER, to be sealed.
@@ -66,46 +127,94 @@ impl SigningKey {
 
     /// The public key as a JWK.
     pub fn public_jwk(&self) -> String {
-        let (x, y) = self.point();
         let kid = serde_json::Value::from(self.kid.as_str());
-        format!(r#"{{"kty":"EC","crv":"P-256","x":"{x}","y":"{y}","use":"sig","alg":"ES256","kid":{kid}}}"#)
+        let algorithm = self.algorithm().name();
+        let key = match &self.pair {
+            Pair::Es256(pair) => {
+                let (x, y) = point(pair);
+                format!(r#""kty":"EC","crv":"P-256","x":"{x}","y":"{y}""#)
+            }
+            Pair::Rs256(pair) => {
+                let (modulus, exponent) = rsa_members(pair);
+                format!(r#""kty":"RSA","n":"{modulus}","e":"{exponent}""#)
+            }
+        };
+        format!(r#"{{{key},"use":"sig","alg":"{algorithm}","kid":{kid}}}"#)
     }
 
-    /// Signs claims into an access token (`typ: at+jwt`, RFC 9068).
+    /// Signs claims into a token of this `typ`: `at+jwt` for an access token (RFC 9068), `JWT` for an ID token.
     ///
     /// # Panics
     /// When aws-lc cannot sign with a key it has taken, which means that it does not work at all.
-    pub fn sign(&self, claims: &serde_json::Value) -> String {
-        let header = serde_json::json!({ "alg": "ES256", "kid": self.kid, "typ": "at+jwt" });
+    pub fn sign(&self, typ: &str, claims: &serde_json::Value) -> String {
+        let header = serde_json::json!({ "alg": self.algorithm().name(), "kid": self.kid, "typ": typ });
         let mut token = URL_SAFE_NO_PAD.encode(header.to_string());
         token.push('.');
         token.push_str(&URL_SAFE_NO_PAD.encode(claims.to_string()));
-        let signature = loop {
-            let signature = self.pair.sign(&SystemRandom::new(), token.as_bytes()).expect("a loaded P-256 key signs");
-            // Each try draws a new nonce, so one in two is in the lower form.
-            if is_low_s(signature.as_ref()) {
-                break signature;
+        let signature = match &self.pair {
+            Pair::Es256(pair) => sign_low(pair, token.as_bytes()),
+            Pair::Rs256(pair) => {
+                let mut signature = vec![0; pair.public_modulus_len()];
+                pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), token.as_bytes(), &mut signature)
+                    .expect("a loaded RSA key signs");
+                signature
             }
         };
         token.push('.');
-        token.push_str(&URL_SAFE_NO_PAD.encode(signature.as_ref()));
+        token.push_str(&URL_SAFE_NO_PAD.encode(signature));
         token
     }
 
-    fn point(&self) -> (String, String) {
-        let point = self.pair.public_key().as_ref();
-        (URL_SAFE_NO_PAD.encode(&point[1..33]), URL_SAFE_NO_PAD.encode(&point[33..]))
-    }
-
     fn thumbprint(&self) -> String {
-        let (x, y) = self.point();
-        let canonical = format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#);
+        let canonical = match &self.pair {
+            Pair::Es256(pair) => {
+                let (x, y) = point(pair);
+                format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#)
+            }
+            Pair::Rs256(pair) => {
+                let (modulus, exponent) = rsa_members(pair);
+                format!(r#"{{"e":"{exponent}","kty":"RSA","n":"{modulus}"}}"#)
+            }
+        };
         URL_SAFE_NO_PAD.encode(sha256(&[canonical.as_bytes()]))
     }
 }
 
+fn sign_low(pair: &EcdsaKeyPair, message: &[u8]) -> Vec<u8> {
+    loop {
+        let signature = pair.sign(&SystemRandom::new(), message).expect("a loaded P-256 key signs");
+        // Each try draws a new nonce, so one in two is in the lower form.
+        if is_low_s(signature.as_ref()) {
+            return signature.as_ref().to_vec();
+        }
+    }
+}
+
+fn point(pair: &EcdsaKeyPair) -> (String, String) {
+    let point = pair.public_key().as_ref();
+    (URL_SAFE_NO_PAD.encode(&point[1..33]), URL_SAFE_NO_PAD.encode(&point[33..]))
+}
+
+fn rsa_members(pair: &RsaKeyPair) -> (String, String) {
+    let (modulus, exponent) = rsa_parts(pair).expect("the key was looked at when it was read");
+    (URL_SAFE_NO_PAD.encode(modulus), URL_SAFE_NO_PAD.encode(exponent))
+}
+
+/// Modulus and exponent, where it is a key of the one form that we make: RSAPublicKey (RFC 8017, appendix A.1.1) of
+/// 2,048 bits and the exponent 65,537 has every part at its place.
+fn rsa_parts(pair: &RsaKeyPair) -> Option<(&[u8], &[u8])> {
+    const BEFORE: [u8; 9] = [0x30, 0x82, 0x01, 0x0a, 0x02, 0x82, 0x01, 0x01, 0x00];
+    let rest = pair.public_key().as_ref().strip_prefix(&BEFORE)?;
+    let (modulus, rest) = rest.split_at_checked(MODULUS)?;
+    let exponent = rest.strip_prefix(&[0x02, 0x03])?;
+    (exponent == [1, 0, 1]).then_some((modulus, exponent))
+}
+
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SigningKey").field("kid", &self.kid).finish_non_exhaustive()
+        f.debug_struct("SigningKey")
+            .field("kid", &self.kid)
+            .field("algorithm", &self.algorithm())
+            .finish_non_exhaustive()
     }
 }

@@ -1,5 +1,6 @@
 //! Which keys of a set are used, and what a tenant's own key signs.
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use super::*;
@@ -136,11 +137,11 @@ fn sets_are_bounded_and_ids_are_unambiguous() {
 
 #[test]
 fn a_tenants_own_key_signs_what_its_public_part_verifies() {
-    let key = SigningKey::generate_es256();
+    let key = SigningKey::generate(SigningAlgorithm::Es256);
     let (keys, warnings) = KeySet::from_jwks(&format!(r#"{{"keys":[{}]}}"#, key.public_jwk()));
     assert!(warnings.is_empty());
     for turn in 0..20 {
-        let token = key.sign(&json!({ "sub": "s", "turn": turn }));
+        let token = key.sign(ACCESS_TOKEN, &json!({ "sub": "s", "turn": turn }));
         let (message, signature) = token.rsplit_once('.').unwrap();
         assert!(keys.find(key.kid(), Algorithm::ES256).unwrap().verifies(Algorithm::ES256, message, signature));
         let bytes = base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, signature).unwrap();
@@ -150,14 +151,35 @@ fn a_tenants_own_key_signs_what_its_public_part_verifies() {
 }
 
 #[test]
+fn a_tenants_rsa_key_signs_id_tokens_that_its_public_part_verifies() {
+    let key = SigningKey::generate(SigningAlgorithm::Rs256);
+    let (keys, warnings) = KeySet::from_jwks(&format!(r#"{{"keys":[{}]}}"#, key.public_jwk()));
+    assert!(warnings.is_empty(), "{warnings:?}");
+    let token = key.sign("JWT", &json!({ "sub": "s" }));
+    let (message, signature) = token.rsplit_once('.').unwrap();
+    assert!(keys.find(key.kid(), Algorithm::RS256).unwrap().verifies(Algorithm::RS256, message, signature));
+    assert!(keys.find(key.kid(), Algorithm::RS384).is_none());
+    let header = URL_SAFE_NO_PAD.decode(token.split('.').next().unwrap()).unwrap();
+    let header: Value = serde_json::from_slice(&header).unwrap();
+    assert_eq!(header, json!({ "alg": "RS256", "kid": key.kid(), "typ": "JWT" }));
+}
+
+#[test]
 fn a_signing_key_survives_its_pkcs8_form_and_names_itself_by_its_thumbprint() {
-    let key = SigningKey::generate_es256();
-    let again = SigningKey::from_pkcs8(key.kid(), key.pkcs8()).unwrap();
-    assert_eq!(again.public_jwk(), key.public_jwk());
-    let jwk: jsonwebtoken::jwk::Jwk = serde_json::from_str(&key.public_jwk()).unwrap();
-    assert_eq!(jwk.thumbprint(jsonwebtoken::jwk::ThumbprintHash::SHA256).unwrap(), key.kid());
-    assert_eq!(SigningKey::from_pkcs8("k", b"nonsense").err(), Some(KeyRefused));
-    assert!(!format!("{key:?}").contains(&b64(key.pkcs8())));
-    let odd = SigningKey::from_pkcs8("a\"b", key.pkcs8()).unwrap();
-    assert_eq!(serde_json::from_str::<Value>(&odd.public_jwk()).unwrap()["kid"], "a\"b");
+    for algorithm in [SigningAlgorithm::Es256, SigningAlgorithm::Rs256] {
+        let key = SigningKey::generate(algorithm);
+        let again = SigningKey::from_pkcs8(key.kid(), algorithm, key.pkcs8()).unwrap();
+        assert_eq!((again.public_jwk(), again.algorithm()), (key.public_jwk(), algorithm));
+        let jwk: jsonwebtoken::jwk::Jwk = serde_json::from_str(&key.public_jwk()).unwrap();
+        assert_eq!(jwk.thumbprint(jsonwebtoken::jwk::ThumbprintHash::SHA256).unwrap(), key.kid());
+        assert_eq!(SigningKey::from_pkcs8("k", algorithm, b"nonsense").err(), Some(KeyRefused));
+        let debug = format!("{key:?}");
+        assert!(debug.contains(key.kid()) && !debug.contains(&b64(key.pkcs8())), "{debug}");
+        let odd = SigningKey::from_pkcs8("a\"b", algorithm, key.pkcs8()).unwrap();
+        assert_eq!(serde_json::from_str::<Value>(&odd.public_jwk()).unwrap()["kid"], "a\"b");
+        assert_eq!(SigningAlgorithm::named(algorithm.name()), Some(algorithm));
+    }
+    let one = SigningKey::generate(SigningAlgorithm::Es256);
+    assert_eq!(SigningKey::from_pkcs8("k", SigningAlgorithm::Rs256, one.pkcs8()).err(), Some(KeyRefused));
+    assert_eq!(SigningAlgorithm::named("HS256"), None);
 }

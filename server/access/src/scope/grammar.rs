@@ -1,10 +1,10 @@
 //! The grammar of scopes (contract, section 4). Exact: case, order and every character count.
 
-use vitals_fhir::{interaction::Letter, resource::ResourceType, vital::Vital};
+use vitals_fhir::{resource::ResourceType, vital::Vital};
 
 use crate::{
     predicate::Term,
-    scope::{Context, Letters, PLAIN, Rule, Scope, Types, limits, types},
+    scope::{CRUDS, Context, Letters, PLAIN, Rule, Scope, Types, limits, types},
 };
 
 /// Reads one scope, or nothing when any part of it is not understood.
@@ -74,18 +74,11 @@ fn smart(text: &str) -> Option<Rule> {
 
 /// `c?r?u?d?s?`, at least one.
 fn cruds(text: &str) -> Option<Letters> {
-    const ORDER: [(u8, Letter); 5] = [
-        (b'c', Letter::Create),
-        (b'r', Letter::Read),
-        (b'u', Letter::Update),
-        (b'd', Letter::Delete),
-        (b's', Letter::Search),
-    ];
     let mut rest = text.as_bytes();
     let mut letters = Letters(0);
-    for (sign, letter) in ORDER {
+    for (sign, letter) in CRUDS {
         if let [first, tail @ ..] = rest
-            && *first == sign
+            && char::from(*first) == sign
         {
             letters.0 |= Letters::of(&[letter]).0;
             rest = tail;

@@ -5,30 +5,105 @@
 
 use vitals_fhir::token;
 
+use super::MeaningLimit;
 use crate::predicate::Term;
 
+/// The parameters a scope may be limited by (contract, section 4).
+const PARAMETERS: [&str; 4] = ["category", "code", "status", "_security"];
 /// The system of `Observation.status`, which the stored status does not repeat.
 const OBSERVATION_STATUS: &str = "http://hl7.org/fhir/observation-status";
 
-/// Reads the whole query part, or nothing.
+/// Reads the whole query part as conditions, or nothing.
 pub(super) fn parse(query: &str) -> Option<Vec<Term>> {
+    read(query)?.into_iter().map(Limit::term).collect()
+}
+
+/// Reads the whole query part as it stands, or nothing.
+pub(super) fn read(query: &str) -> Option<Vec<Limit>> {
     query.split('&').map(limit).collect()
 }
 
-fn limit(pair: &str) -> Option<Term> {
+fn limit(pair: &str) -> Option<Limit> {
     let (name, value) = pair.split_once('=')?;
-    let values = alternatives(&decoded(value)?)?;
-    let forms = |values: Vec<Value>| values.iter().map(Value::form).collect();
-    match name {
-        "category" => Some(Term::CategoryIn(forms(values))),
-        "code" => Some(Term::CodeIn(forms(values))),
-        "_security" => Some(Term::SecurityIn(forms(values))),
-        "status" => values.into_iter().map(Value::status).collect::<Option<_>>().map(Term::StatusIn),
-        _ => None,
+    let parameter = PARAMETERS.into_iter().find(|known| *known == name)?;
+    let limit = Limit { parameter, values: alternatives(&decoded(value)?)? };
+    limit.clone().term().map(|_| limit)
+}
+
+/// One parameter of the query part, with the values of which one has to be there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Limit {
+    parameter: &'static str,
+    values: Vec<Value>,
+}
+
+impl Limit {
+    fn term(self) -> Option<Term> {
+        let forms = |values: Vec<Value>| values.iter().map(Value::form).collect();
+        match self.parameter {
+            "category" => Some(Term::CategoryIn(forms(self.values))),
+            "code" => Some(Term::CodeIn(forms(self.values))),
+            "_security" => Some(Term::SecurityIn(forms(self.values))),
+            _ => self.values.into_iter().map(Value::status).collect::<Option<_>>().map(Term::StatusIn),
+        }
+    }
+
+    /// Whether what meets this one meets the other as well.
+    pub(super) fn is_within(&self, other: &Self) -> bool {
+        self.parameter == other.parameter
+            && self.values.iter().all(|value| other.values.iter().any(|wider| self.value_within(value, wider)))
+    }
+
+    fn value_within(&self, value: &Value, wider: &Value) -> bool {
+        // A status has one system, named or not.
+        let any_system = self.parameter == "status" || wider.system.is_none();
+        value.code == wider.code && (any_system || value.system == wider.system)
+    }
+
+    /// What is within both, as far as one list of values can say it.
+    fn common(&self, other: &Self) -> Option<Self> {
+        let mut values: Vec<Value> = Vec::new();
+        for (one, two) in self.values.iter().flat_map(|one| other.values.iter().map(move |two| (one, two))) {
+            let narrower = match (self.value_within(one, two), self.value_within(two, one)) {
+                (true, _) => one,
+                (false, true) => two,
+                (false, false) => continue,
+            };
+            if !values.contains(narrower) {
+                values.push(narrower.clone());
+            }
+        }
+        (!values.is_empty()).then_some(Self { parameter: self.parameter, values })
+    }
+
+    /// As it stands in a scope.
+    pub(super) fn spelled(&self) -> String {
+        let values: Vec<String> = self.values.iter().map(Value::spelled).collect();
+        format!("{}={}", self.parameter, values.join(","))
+    }
+
+    /// For pages.
+    pub(super) fn meaning(self) -> MeaningLimit {
+        let values = self.values.into_iter().map(|value| (value.system, value.code)).collect();
+        MeaningLimit { parameter: self.parameter, values }
     }
 }
 
+/// Adds a limit to others that hold already. Two on one parameter become what they have in common, for they could also
+/// be met by two values of one resource, which nobody meant; without a common value nothing is left.
+pub(super) fn narrow(limits: &mut Vec<Limit>, new: &Limit) -> Option<()> {
+    if limits.iter().any(|limit| limit.is_within(new)) {
+        return Some(());
+    }
+    match limits.iter_mut().find(|limit| limit.parameter == new.parameter) {
+        Some(limit) => *limit = limit.common(new)?,
+        None => limits.push(new.clone()),
+    }
+    Some(())
+}
+
 /// `system|code`, `|code` (an empty system) or `code` (none).
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Value {
     system: Option<String>,
     code: String,
@@ -45,6 +120,33 @@ impl Value {
     fn status(self) -> Option<String> {
         self.system.is_none_or(|system| system == OBSERVATION_STATUS).then_some(self.code)
     }
+
+    fn spelled(&self) -> String {
+        match &self.system {
+            Some(system) => format!("{}|{}", encoded(system), encoded(&self.code)),
+            None => encoded(&self.code),
+        }
+    }
+}
+
+/// Escapes what separates values, and writes what cannot stand in a scope or means something in one as percent signs.
+fn encoded(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for sign in text.chars() {
+        if matches!(sign, ',' | '|' | '$' | '\\') {
+            escaped.push('\\');
+        }
+        escaped.push(sign);
+    }
+    let mut encoded = String::with_capacity(escaped.len());
+    for byte in escaped.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~:/#".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
 }
 
 /// Undoes percent-encoding once, strictly.

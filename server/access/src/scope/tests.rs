@@ -303,7 +303,11 @@ fn a_fhir_user_is_read_strictly() {
         created: chrono::DateTime::UNIX_EPOCH,
         settings: crate::settings::Settings::default(),
     };
-    let directory = crate::directory::Directory::build("https://v.example", vec![tenant.clone()], vec![], vec![], []);
+    let directory = crate::directory::Directory::build(crate::directory::DirectoryParts {
+        public_url: "https://v.example".to_owned(),
+        tenants: vec![tenant.clone()],
+        ..Default::default()
+    });
     let p1 = || User::Patient("p1".to_owned());
     let cases = [
         (None, User::Whole),

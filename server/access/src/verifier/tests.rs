@@ -7,17 +7,26 @@ use vitals_fhir::{interaction::Letter, resource::ResourceType};
 
 use super::*;
 use crate::{
-    directory::MAX_LIFETIME,
+    api_key::StoredApiKey,
+    directory::{DirectoryParts, MAX_LIFETIME},
     forge::{Forge, NOW, StoppedClock},
-    keys::{KeySet, SigningKey},
+    keys::{ACCESS_TOKEN, AllowedAlgorithms, KeySet, SigningAlgorithm, SigningKey},
     predicate::Visible,
+    proof::RequestOrigin,
+    refusal::ProofNonce,
+    revocations::{Revocation, RevocationKind, Revocations},
 };
 
+mod api_keys;
 mod attacks;
 mod memory;
+mod proofs;
+mod providers;
 
 const PUBLIC: &str = "https://vitals.example";
 const A: &str = "https://a.example";
+/// The address that is asked.
+const URL: &str = "https://vitals.example/t/mercy/fhir/Patient/p1";
 
 /// An RSA key of 1,024 bits, and a token signed with it.
 const SMALL_MODULUS: &str = "ubTHOegNAhygC15uGIKd2ZROfltBABZC1cRrxbNPWRPfBjzckRt1kEha92sBOH1poLvIaVvMbIyje5E3iGssIVRAsKmGW\
@@ -46,7 +55,7 @@ static KEYS: LazyLock<Keys> = LazyLock::new(|| Keys {
     rsa384: Forge::rsa(),
     ed: Forge::ed(),
     other: Forge::p256(),
-    own: SigningKey::generate_es256(),
+    own: SigningKey::generate(SigningAlgorithm::Es256),
 });
 
 /// What a directory is built from, to be changed before it is.
@@ -54,7 +63,8 @@ struct World {
     tenants: Vec<Tenant>,
     issuers: Vec<Issuer>,
     own_keys: Vec<(TenantRole, KeySet)>,
-    revoked: Vec<(TenantRole, String)>,
+    api_keys: Vec<StoredApiKey>,
+    revoked: Vec<Revocation>,
     clock: Arc<StoppedClock>,
     verifier: Verifier,
 }
@@ -80,7 +90,30 @@ fn keys(keys: &[Value]) -> KeySet {
 
 fn issuer(url: &str, keys: KeySet, tenants: &[&Tenant]) -> Issuer {
     let tenants = tenants.iter().map(|tenant| tenant.role.clone()).collect();
-    Issuer { url: url.to_owned(), keys, tenants, strict: false, max_lifetime: MAX_LIFETIME, may_set_tier: false }
+    Issuer {
+        url: url.to_owned(),
+        keys,
+        tenants,
+        strict: false,
+        max_lifetime: MAX_LIFETIME,
+        may_set_tier: false,
+        algorithms: AllowedAlgorithms::default(),
+        mapping: Arc::default(),
+    }
+}
+
+fn verifier(clock: &Arc<StoppedClock>) -> Verifier {
+    Verifier::new(Arc::clone(clock) as Arc<dyn Clock>, DpopNonces::new(&[7; 32]))
+}
+
+/// A request over the network, without a certificate.
+fn asked(base: &Base) -> Circumstances<'_> {
+    Circumstances { base, method: "GET", url: URL, certificate: None, origin: RequestOrigin::Network }
+}
+
+fn revoked(tenant: &Tenant, kind: RevocationKind, subject: &str, at: i64) -> Revocation {
+    let at = DateTime::from_timestamp(at, 0).unwrap();
+    Revocation { tenant: tenant.role.clone(), kind, subject: subject.to_owned(), at }
 }
 
 fn with(mut jwk: Value, name: &str, value: &str) -> Value {
@@ -121,17 +154,29 @@ impl World {
         let own = KeySet::from_jwks(&format!(r#"{{"keys":[{}]}}"#, KEYS.own.public_jwk())).0;
         let own_keys = vec![(mercy.role.clone(), own)];
         let clock = Arc::new(StoppedClock::new());
-        let verifier = Verifier::new(Arc::clone(&clock) as Arc<dyn Clock>);
-        Self { tenants: vec![mercy, grace, closed], issuers, own_keys, revoked: Vec::new(), clock, verifier }
+        let verifier = verifier(&clock);
+        let tenants = vec![mercy, grace, closed];
+        Self { tenants, issuers, own_keys, api_keys: Vec::new(), revoked: Vec::new(), clock, verifier }
     }
 
     fn directory(&self) -> Directory {
-        let revoked = self.revoked.clone();
-        Directory::build(PUBLIC, self.tenants.clone(), self.issuers.clone(), self.own_keys.clone(), revoked)
+        Directory::build(DirectoryParts {
+            public_url: PUBLIC.to_owned(),
+            tenants: self.tenants.clone(),
+            issuers: self.issuers.clone(),
+            own_keys: self.own_keys.clone(),
+            api_keys: self.api_keys.clone(),
+            revocations: Arc::new(Revocations::of(self.revoked.clone())),
+            ..DirectoryParts::default()
+        })
     }
 
     fn verify(&self, token: &str) -> Result<Access, Refusal> {
-        self.verifier.verify(&self.directory(), token, &Base::Global)
+        self.verify_at(token, &Base::Global)
+    }
+
+    fn verify_at(&self, token: &str, base: &Base) -> Result<Access, Refusal> {
+        self.verifier.verify(&self.directory(), &Credential::Bearer(token), &asked(base))
     }
 }
 
@@ -145,6 +190,9 @@ fn word(outcome: &Result<Access, Refusal>) -> &'static str {
         Err(Refusal::UnknownKey { .. }) => "unknown key",
         Err(Refusal::WrongTenant(_)) => "wrong tenant",
         Err(Refusal::Suspended(_)) => "suspended",
+        Err(Refusal::Proof { nonce: ProofNonce::Passed, .. }) => "proof",
+        Err(Refusal::Proof { nonce: ProofNonce::Wanted, .. }) => "nonce",
+        Err(Refusal::UnknownApiKey) => "unknown key",
         Err(Refusal::NoCredentials | Refusal::BadRequest(_)) => "not the verifier's",
     }
 }
@@ -184,7 +232,7 @@ fn every_accepted_algorithm_is_accepted() {
         assert_eq!(word(&outcome), "good", "{algorithm} {outcome:?}");
     }
     let own = claims("https://vitals.example/t/mercy/auth", &[]);
-    let outcome = world.verify(&KEYS.own.sign(&serde_json::from_str(&own).unwrap()));
+    let outcome = world.verify(&KEYS.own.sign(ACCESS_TOKEN, &serde_json::from_str(&own).unwrap()));
     assert_eq!(word(&outcome), "good", "{outcome:?}");
 }
 
@@ -198,6 +246,8 @@ fn a_good_token_says_who_calls() {
         ("fhirUser", json!("Practitioner/d1")),
         ("client_id", json!("app")),
         ("jti", json!("j1")),
+        ("sid", json!("s1")),
+        ("approval_id", json!("a1")),
         ("rate_limit_tier", json!("gold")),
         ("delegated_access", json!([{ "tenant_id": "grace", "scopes": ["vitals:read"], "expires": NOW + 60 }])),
     ]);
@@ -206,6 +256,9 @@ fn a_good_token_says_who_calls() {
         assert_eq!(access.tenant().name.as_str(), "mercy");
         assert_eq!((access.issuer(), access.subject(), access.client()), (A, "nurse", Some("app")));
         assert_eq!((access.patient(), access.encounter(), access.jti()), (Some("p1"), Some("e1"), Some("j1")));
+        assert_eq!((access.session(), access.approval()), (Some("s1"), Some("a1")));
+        assert_eq!(access.issued().map(|issued| issued.timestamp()), Some(NOW));
+        assert_eq!((access.bound_key(), access.bound_certificate()), (None, None));
         assert_eq!(access.fhir_user(), Some("Practitioner/d1"));
         assert_eq!(access.expires().timestamp(), NOW + 600);
         assert_eq!(access.scopes().texts(), ["patient/*.rs", "vitals:write", "launch/patient", "nonsense"]);
@@ -244,7 +297,6 @@ fn only_an_issuer_that_may_sets_the_tier() {
 #[test]
 fn a_base_admits_its_own_tenant_alone_and_tells_nothing_of_others() {
     let world = World::new();
-    let directory = world.directory();
     let good = token(&[]);
     let closed = KEYS.p256.token(&header("ES256", "c"), &claims("https://closed.example", &[]));
     for (token, base, expected) in [
@@ -258,7 +310,7 @@ fn a_base_admits_its_own_tenant_alone_and_tells_nothing_of_others() {
         (&closed, Some("mercy"), "wrong tenant"),
     ] {
         let base = base.map_or(Base::Global, |name| Base::Tenant(name.parse().unwrap()));
-        let outcome = world.verifier.verify(&directory, token, &base);
+        let outcome = world.verify_at(token, &base);
         assert_eq!(word(&outcome), expected, "{base:?}");
         if let Err(Refusal::WrongTenant(caller) | Refusal::Suspended(caller)) = outcome {
             assert_eq!(caller.subject(), "nurse");

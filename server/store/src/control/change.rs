@@ -12,10 +12,14 @@ pub enum Kind {
     Issuer,
     /// A tenant's own signing key.
     Key,
-    /// A token was revoked.
+    /// Something was taken back, and nothing else happened.
     Revoked,
+    /// An API key was made or ended.
+    ApiKey,
     /// A delegation.
     Grant,
+    /// What is published of a registered client.
+    Client,
 }
 
 impl Kind {
@@ -27,7 +31,9 @@ impl Kind {
             Self::Issuer => "issuer",
             Self::Key => "key",
             Self::Revoked => "revoked",
+            Self::ApiKey => "api_key",
             Self::Grant => "grant",
+            Self::Client => "client",
         }
     }
 }
@@ -54,4 +60,16 @@ pub(crate) async fn append(
 /// The number of the newest change; 0 before the first.
 pub(crate) async fn newest(conn: &mut PgConnection) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar("SELECT coalesce(max(seq), 0) FROM control.change").fetch_one(conn).await
+}
+
+/// The number of the newest change, and whether there are changes since `seen` and all of one kind.
+pub(crate) async fn since(conn: &mut PgConnection, seen: i64, kind: Kind) -> Result<(i64, bool), sqlx::Error> {
+    sqlx::query_as(
+        "SELECT coalesce((SELECT max(seq) FROM control.change), 0), coalesce(bool_and(kind = $2), false)
+         FROM control.change WHERE seq > $1",
+    )
+    .bind(seen)
+    .bind(kind.name())
+    .fetch_one(conn)
+    .await
 }

@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use vitals_access::{
-    keys::SigningKey,
+    keys::{SigningAlgorithm, SigningKey},
     tenant::{Tenant, TenantName, TenantRole, TenantStatus},
 };
 
@@ -76,7 +76,7 @@ pub async fn create(
     now: DateTime<Utc>,
 ) -> Result<Created, ControlError> {
     // Made before the transaction: nothing in it should take longer than it must.
-    let key = SigningKey::generate_es256();
+    let key = SigningKey::generate(SigningAlgorithm::Es256);
     if let Some(created) = attempt(admin, master, new, &key, now).await? {
         return Ok(created);
     }

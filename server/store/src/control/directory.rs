@@ -1,16 +1,24 @@
 //! Reading the control schema into the directory that requests are judged by.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
 use sqlx::{Connection as _, PgConnection, Row as _};
 use vitals_access::{
-    directory::{Directory, Issuer},
-    keys::KeySet,
+    api_key::StoredApiKey,
+    claims::ClaimMapping,
+    directory::{Directory, DirectoryParts, Issuer},
+    keys::{AllowedAlgorithms, KeySet},
+    revocations::Revocations,
     tenant::{Tenant, TenantRole},
 };
 
-use super::{ControlError, change, tenants};
+use super::{
+    ControlError,
+    change::{self, Kind},
+    revocations, tenants,
+};
 
 /// The control schema at one moment.
 #[derive(Clone, Debug)]
@@ -20,7 +28,10 @@ pub(super) struct Snapshot {
     tenants: Vec<Tenant>,
     issuers: Vec<StoredIssuer>,
     own_keys: Vec<(TenantRole, KeySet)>,
-    revoked: Vec<(TenantRole, String)>,
+    api_keys: Vec<StoredApiKey>,
+    origins: Vec<(TenantRole, String)>,
+    certificates: Vec<(TenantRole, [u8; 32])>,
+    revocations: Arc<Revocations>,
 }
 
 /// An issuer, with the address of its keys unless they are inline.
@@ -66,7 +77,10 @@ impl Snapshot {
             tenants: read_tenants(&mut tx).await?,
             issuers: read_issuers(&mut tx, &mut keys).await?,
             own_keys: read_own_keys(&mut tx, &mut keys).await?,
-            revoked: read_revoked(&mut tx, now).await?,
+            api_keys: read_api_keys(&mut tx, now).await?,
+            origins: read_origins(&mut tx).await?,
+            certificates: read_certificates(&mut tx).await?,
+            revocations: Arc::new(revocations::read(&mut tx, now).await?),
         };
         tx.commit().await.map_err(failed())?;
         *parsed = fresh;
@@ -86,7 +100,22 @@ impl Snapshot {
                 issuer
             })
             .collect();
-        Directory::build(public_url, self.tenants.clone(), issuers, self.own_keys.clone(), self.revoked.clone())
+        Directory::build(DirectoryParts {
+            public_url: public_url.to_owned(),
+            tenants: self.tenants.clone(),
+            issuers,
+            own_keys: self.own_keys.clone(),
+            api_keys: self.api_keys.clone(),
+            origins: self.origins.clone(),
+            certificates: self.certificates.clone(),
+            revocations: Arc::clone(&self.revocations),
+        })
+    }
+
+    /// Takes in what [`read_revocations`] brought.
+    pub(super) fn take_revocations(&mut self, seq: i64, revocations: Arc<Revocations>) {
+        self.seq = seq;
+        self.revocations = revocations;
     }
 
     /// Where keys have to be fetched.
@@ -100,6 +129,22 @@ impl StoredIssuer {
         let jwks_url = self.jwks_url.clone()?;
         Some(KeySource { issuer: self.issuer.url.clone(), jwks_url })
     }
+}
+
+/// Reads again what was taken back, and nothing else, if there were no changes but of that kind after the one of number
+/// `seq`, which becomes that of the newest.
+pub(super) async fn read_revocations(
+    conn: &mut PgConnection,
+    seq: &mut i64,
+    now: DateTime<Utc>,
+) -> Result<Option<Arc<Revocations>>, ControlError> {
+    let failed = || ControlError::database("read what was taken back");
+    let mut tx = conn.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await.map_err(failed())?;
+    let (newest, alone) = change::since(&mut tx, *seq, Kind::Revoked).await.map_err(failed())?;
+    let read = if alone { Some(Arc::new(revocations::read(&mut tx, now).await?)) } else { None };
+    tx.commit().await.map_err(failed())?;
+    *seq = newest;
+    Ok(read)
 }
 
 /// Reads the directory once, for a command that needs it without a server. Keys that have to be fetched are missing.
@@ -125,7 +170,7 @@ async fn read_issuers(
     keys: &mut impl FnMut(&str) -> KeySet,
 ) -> Result<Vec<StoredIssuer>, ControlError> {
     let rows = sqlx::query(
-        "SELECT i.url, i.jwks, i.jwks_url, i.strict, i.max_lifetime_s, i.may_set_tier,
+        "SELECT i.url, i.jwks, i.jwks_url, i.strict, i.max_lifetime_s, i.may_set_tier, i.mapping, i.algorithms,
                 coalesce((SELECT array_agg(a.tenant) FROM control.issuer_tenant AS a WHERE a.issuer = i.url), '{}')
                     AS tenants
          FROM control.issuer AS i",
@@ -146,10 +191,25 @@ async fn read_issuers(
                 strict: row.try_get("strict").map_err(broken("strict"))?,
                 max_lifetime: Duration::from_secs(u64::try_from(lifetime).unwrap_or(0)),
                 may_set_tier: row.try_get("may_set_tier").map_err(broken("may_set_tier"))?,
+                algorithms: algorithms(row.try_get("algorithms").map_err(broken("algorithms"))?)?,
+                mapping: Arc::new(mapping(row.try_get("mapping").map_err(broken("mapping"))?)?),
             };
             Ok(StoredIssuer { issuer, jwks_url: row.try_get("jwks_url").map_err(broken("jwks_url"))? })
         })
         .collect()
+}
+
+/// How an issuer names its claims, as it stands in the registry.
+pub(super) fn mapping(text: &str) -> Result<ClaimMapping, ControlError> {
+    serde_json::from_str(text).map_err(|_| ControlError::Inconsistent { table: "control.issuer", column: "mapping" })
+}
+
+/// What an issuer's tokens may be signed by: all that are accepted, where the registry names none.
+#[expect(clippy::needless_pass_by_value, reason = "as the row gives it")]
+fn algorithms(names: Option<Vec<String>>) -> Result<AllowedAlgorithms, ControlError> {
+    let Some(names) = names else { return Ok(AllowedAlgorithms::default()) };
+    AllowedAlgorithms::named(names.iter().map(String::as_str))
+        .ok_or(ControlError::Inconsistent { table: "control.issuer", column: "algorithms" })
 }
 
 /// A tenant may have several keys: the one it signs with, and older ones whose tokens still run.
@@ -167,14 +227,55 @@ async fn read_own_keys(
     rows.iter().map(|(tenant, set)| Ok((role(tenant)?, keys(set)))).collect()
 }
 
-async fn read_revoked(conn: &mut PgConnection, now: DateTime<Utc>) -> Result<Vec<(TenantRole, String)>, ControlError> {
-    let rows: Vec<(String, String)> =
-        sqlx::query_as("SELECT tenant, subject FROM control.revocation WHERE kind = 'token' AND expires > $1")
-            .bind(now)
-            .fetch_all(conn)
-            .await
-            .map_err(ControlError::database("read revoked tokens"))?;
-    rows.into_iter().map(|(tenant, jti)| Ok((role(&tenant)?, jti))).collect()
+async fn read_api_keys(conn: &mut PgConnection, now: DateTime<Utc>) -> Result<Vec<StoredApiKey>, ControlError> {
+    let rows = sqlx::query(
+        "SELECT tenant, id, hash, name, scopes, patient, created, expires
+         FROM control.api_key WHERE revoked IS NULL AND expires > $1",
+    )
+    .bind(now)
+    .fetch_all(conn)
+    .await
+    .map_err(ControlError::database("read the API keys"))?;
+    let broken = |column| move |_: sqlx::Error| ControlError::Inconsistent { table: "control.api_key", column };
+    rows.iter()
+        .map(|row| {
+            let hash: &[u8] = row.try_get("hash").map_err(broken("hash"))?;
+            Ok(StoredApiKey {
+                tenant: role(row.try_get("tenant").map_err(broken("tenant"))?)?,
+                id: row.try_get("id").map_err(broken("id"))?,
+                hash: hash
+                    .try_into()
+                    .map_err(|_| ControlError::Inconsistent { table: "control.api_key", column: "hash" })?,
+                name: row.try_get("name").map_err(broken("name"))?,
+                scopes: row.try_get("scopes").map_err(broken("scopes"))?,
+                patient: row.try_get("patient").map_err(broken("patient"))?,
+                created: row.try_get("created").map_err(broken("created"))?,
+                expires: row.try_get("expires").map_err(broken("expires"))?,
+            })
+        })
+        .collect()
+}
+
+async fn read_origins(conn: &mut PgConnection) -> Result<Vec<(TenantRole, String)>, ControlError> {
+    let rows: Vec<(String, String)> = sqlx::query_as("SELECT DISTINCT tenant, origin FROM control.origin")
+        .fetch_all(conn)
+        .await
+        .map_err(ControlError::database("read the origins of apps"))?;
+    rows.into_iter().map(|(tenant, origin)| Ok((role(&tenant)?, origin))).collect()
+}
+
+async fn read_certificates(conn: &mut PgConnection) -> Result<Vec<(TenantRole, [u8; 32])>, ControlError> {
+    let rows: Vec<(String, String)> = sqlx::query_as("SELECT DISTINCT tenant, thumbprint FROM control.certificate")
+        .fetch_all(conn)
+        .await
+        .map_err(ControlError::database("read the certificates of clients"))?;
+    let broken = || ControlError::Inconsistent { table: "control.certificate", column: "thumbprint" };
+    rows.into_iter()
+        .map(|(tenant, thumbprint)| {
+            let thumbprint = URL_SAFE_NO_PAD.decode(thumbprint).ok().and_then(|bytes| bytes.try_into().ok());
+            Ok((role(&tenant)?, thumbprint.ok_or_else(broken)?))
+        })
+        .collect()
 }
 
 fn role(text: &str) -> Result<TenantRole, ControlError> {

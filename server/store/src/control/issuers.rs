@@ -4,7 +4,10 @@
 //! holds the one could speak for tenants of the other, so every spelling of an address has one canonical form, and that
 //! is unique.
 
+mod of_tenant;
 mod spelling;
+
+pub use of_tenant::{add_by_tenant, list_of_tenant, remove_by_tenant};
 
 use std::time::Duration;
 
@@ -56,6 +59,12 @@ pub enum IssuerError {
         url: String,
         /// What differs.
         what: &'static str,
+    },
+    /// A tenant's administrator asks for one that is registered, whoever has it.
+    #[error("issuer {url}, or another spelling of it, is registered already: only the operator adds a tenant to it")]
+    Registered {
+        /// The issuer.
+        url: String,
     },
     /// There is nothing to remove.
     #[error("issuer {url} is not registered for tenant {tenant}")]
@@ -227,13 +236,13 @@ pub(super) async fn register(
     Ok(warnings)
 }
 
-/// Inserts the issuer unless a spelling of it is there.
+/// Inserts the issuer unless a spelling of it is there; false then.
 async fn insert(
     conn: &mut PgConnection,
     new: &NewIssuer,
     canonical: &str,
     now: DateTime<Utc>,
-) -> Result<(), sqlx::Error> {
+) -> Result<bool, sqlx::Error> {
     let (jwks, jwks_url) = match &new.keys {
         IssuerKeys::Inline(text) => (Some(text), None),
         IssuerKeys::Url(url) => (None, Some(url)),
@@ -252,7 +261,7 @@ async fn insert(
     .bind(now)
     .execute(conn)
     .await
-    .map(drop)
+    .map(|done| done.rows_affected() == 1)
 }
 
 /// Whether what is asked for is what is registered. What is not asked for (a lifetime, strictness) may be so anyway.

@@ -2,13 +2,16 @@
 //! and its id: a row copied to another tenant does not open.
 
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
+use sqlx::{Connection as _, PgConnection};
 use vitals_access::{
-    keys::SigningKey,
+    keys::{SigningAlgorithm, SigningKey},
     tenant::{Tenant, TenantName},
 };
 
-use super::{ControlError, begin};
+use super::{
+    ControlError, begin,
+    change::{self, Kind},
+};
 use crate::seal::{MasterKey, SealError};
 
 /// What the derived key is for.
@@ -33,10 +36,11 @@ pub(super) async fn store(
         .map_err(|source| ControlError::Seal { tenant: tenant.name.clone(), source })?;
     sqlx::query(
         "INSERT INTO control.key (tenant, kid, algorithm, public_jwk, sealed_private, created)
-         VALUES ($1, $2, 'ES256', $3, $4, $5)",
+         VALUES ($1, $2, $3, $4, $5, $6)",
     )
     .bind(role)
     .bind(key.kid())
+    .bind(key.algorithm().name())
     .bind(key.public_jwk())
     .bind(sealed)
     .bind(now)
@@ -46,18 +50,29 @@ pub(super) async fn store(
     .map_err(ControlError::database("store a signing key"))
 }
 
-/// The key a tenant signs with now: the newest that is not retired. Works over a serving login's connection as well.
+/// The key a tenant signs its access tokens with now. Works over a serving login's connection as well.
 pub async fn signing(conn: &mut PgConnection, master: &MasterKey, tenant: &Tenant) -> Result<SigningKey, ControlError> {
+    let key = signing_by(conn, master, tenant, SigningAlgorithm::Es256).await?;
+    key.ok_or(ControlError::Inconsistent { table: "control.key", column: "tenant" })
+}
+
+/// The key a tenant signs with now by an algorithm: the newest that is not retired, if it has one.
+pub async fn signing_by(
+    conn: &mut PgConnection,
+    master: &MasterKey,
+    tenant: &Tenant,
+    algorithm: SigningAlgorithm,
+) -> Result<Option<SigningKey>, ControlError> {
     let row: Option<(String, Vec<u8>)> = sqlx::query_as(
         "SELECT kid, sealed_private FROM control.key
-         WHERE tenant = $1 AND retired IS NULL ORDER BY created DESC, kid LIMIT 1",
+         WHERE tenant = $1 AND algorithm = $2 AND retired IS NULL ORDER BY created DESC, kid LIMIT 1",
     )
     .bind(tenant.role.as_str())
+    .bind(algorithm.name())
     .fetch_optional(conn)
     .await
     .map_err(ControlError::database("read a signing key"))?;
-    let (kid, sealed) = row.ok_or(ControlError::Inconsistent { table: "control.key", column: "tenant" })?;
-    open(master, &tenant.name, tenant.role.as_str(), &kid, &sealed)
+    row.map(|(kid, sealed)| open(master, &tenant.name, tenant.role.as_str(), (&kid, algorithm), &sealed)).transpose()
 }
 
 /// The same for a command: finds the tenant by name, as the owner of the control schema.
@@ -74,19 +89,80 @@ pub async fn signing_for(
     Ok(key)
 }
 
+/// A tenant's key, as administrators see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyRow {
+    /// Its id.
+    pub kid: String,
+    /// The algorithm it signs by.
+    pub algorithm: String,
+    /// When it was made.
+    pub created: DateTime<Utc>,
+    /// From when on nothing it signed is taken.
+    pub retired: Option<DateTime<Utc>>,
+}
+
+/// A tenant's keys, newest first. Works over a serving login's connection.
+pub async fn list(conn: &mut PgConnection, tenant: &Tenant) -> Result<Vec<KeyRow>, ControlError> {
+    let rows: Vec<(String, String, DateTime<Utc>, Option<DateTime<Utc>>)> = sqlx::query_as(
+        "SELECT kid, algorithm, created, retired FROM control.key WHERE tenant = $1 ORDER BY created DESC, kid",
+    )
+    .bind(tenant.role.as_str())
+    .fetch_all(conn)
+    .await
+    .map_err(ControlError::database("list the signing keys"))?;
+    let key = |(kid, algorithm, created, retired)| KeyRow { kid, algorithm, created, retired };
+    Ok(rows.into_iter().map(key).collect())
+}
+
+/// Adds keys that the tenant signs with from now on, each in place of those of its algorithm, which are good until
+/// `until`; one that ends sooner already is left. The answer is the number of the change, and how many keys were
+/// replaced. Works over a serving login's connection.
+pub async fn replace(
+    conn: &mut PgConnection,
+    master: &MasterKey,
+    tenant: &Tenant,
+    keys: &[SigningKey],
+    until: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<(i64, u64), ControlError> {
+    let failed = || ControlError::database("replace the signing keys");
+    let algorithms: Vec<&str> = keys.iter().map(|key| key.algorithm().name()).collect();
+    let mut tx = conn.begin().await.map_err(failed())?;
+    let replaced = sqlx::query(
+        "UPDATE control.key SET retired = $3
+         WHERE tenant = $1 AND algorithm = ANY($2) AND (retired IS NULL OR retired > $3)",
+    )
+    .bind(tenant.role.as_str())
+    .bind(algorithms)
+    .bind(until)
+    .execute(&mut *tx)
+    .await
+    .map_err(failed())?;
+    for key in keys {
+        store(&mut tx, master, tenant, key, now).await?;
+    }
+    let subject = keys.first().map_or("", SigningKey::kid);
+    let seq = change::append(&mut tx, tenant.role.as_str(), Kind::Key, subject, now).await.map_err(failed())?;
+    tx.commit().await.map_err(failed())?;
+    Ok((seq, replaced.rows_affected()))
+}
+
 /// Opens every key once: a server that has the wrong master key has to say so at its start, not at the first sign-in.
 /// The answer is how many there are.
 pub async fn check_all(conn: &mut PgConnection, master: &MasterKey) -> Result<usize, ControlError> {
-    let rows: Vec<(String, String, String, Vec<u8>)> = sqlx::query_as(
-        "SELECT t.name, k.tenant, k.kid, k.sealed_private
+    let rows: Vec<(String, String, String, String, Vec<u8>)> = sqlx::query_as(
+        "SELECT t.name, k.tenant, k.kid, k.algorithm, k.sealed_private
          FROM control.key AS k JOIN control.tenant AS t ON t.role = k.tenant",
     )
     .fetch_all(conn)
     .await
     .map_err(ControlError::database("read the signing keys"))?;
-    for (name, role, kid, sealed) in &rows {
+    for (name, role, kid, algorithm, sealed) in &rows {
+        let algorithm = SigningAlgorithm::named(algorithm)
+            .ok_or(ControlError::Inconsistent { table: "control.key", column: "algorithm" })?;
         let name = name.parse().map_err(|_| ControlError::Inconsistent { table: "control.tenant", column: "name" })?;
-        open(master, &name, role, kid, sealed)?;
+        open(master, &name, role, (kid, algorithm), sealed)?;
     }
     Ok(rows.len())
 }
@@ -95,10 +171,10 @@ fn open(
     master: &MasterKey,
     name: &TenantName,
     role: &str,
-    kid: &str,
+    (kid, algorithm): (&str, SigningAlgorithm),
     sealed: &[u8],
 ) -> Result<SigningKey, ControlError> {
     let failed = |source| ControlError::Seal { tenant: name.clone(), source };
     let private = master.open(PURPOSE, &place(role, kid), sealed).map_err(failed)?;
-    SigningKey::from_pkcs8(kid, &private).map_err(|_| failed(SealError::Closed))
+    SigningKey::from_pkcs8(kid, algorithm, &private).map_err(|_| failed(SealError::Closed))
 }

@@ -24,8 +24,9 @@ use vitals_access::{clock::Clock, directory::Directory, keys::KeySet};
 
 pub use super::directory::KeySource;
 use super::{
-    ControlError, change,
-    directory::{Fetched, Parsed, Snapshot},
+    ControlError,
+    change::{self, Kind},
+    directory::{self, Fetched, Parsed, Snapshot},
     servers::{self, Heartbeat},
 };
 use crate::urls::{self, ConnectError};
@@ -284,9 +285,10 @@ impl Poller {
             Some(conn) => conn,
             None => urls::connect(&self.shared.options.database_url).await?,
         };
-        let newest = change::newest(&mut conn).await.map_err(failed())?;
-        let moved = newest != self.shared.known().snapshot.seq;
-        if moved {
+        let seen = self.shared.known().snapshot.seq;
+        let (newest, only_revoked) = change::since(&mut conn, seen, Kind::Revoked).await.map_err(failed())?;
+        let moved = newest != seen;
+        if moved && !(only_revoked && self.read_revocations(&mut conn).await?) {
             let now = self.shared.options.clock.now();
             let snapshot = Snapshot::read(&mut conn, &mut self.parsed, now).await?;
             let mut known = self.shared.known();
@@ -301,6 +303,18 @@ impl Poller {
             self.beat().await.map_err(failed())?;
         }
         Ok(())
+    }
+
+    /// Takes in what was taken back; false when more than that changed meanwhile.
+    async fn read_revocations(&self, conn: &mut PgConnection) -> Result<bool, ControlError> {
+        let (mut seq, now) = (self.shared.known().snapshot.seq, self.shared.options.clock.now());
+        let Some(revocations) = directory::read_revocations(conn, &mut seq, now).await? else { return Ok(false) };
+        let mut known = self.shared.known();
+        let directory = self.shared.directory.load().with_revocations(Arc::clone(&revocations));
+        known.snapshot.take_revocations(seq, revocations);
+        // Still under the lock, so that keys fetched meanwhile are in it.
+        self.shared.directory.store(Arc::new(directory));
+        Ok(true)
     }
 
     async fn beat(&mut self) -> Result<(), sqlx::Error> {

@@ -4,7 +4,11 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{Connection as _, PgConnection};
-use vitals_access::tenant::TenantRole;
+pub use vitals_access::revocations::RevocationKind;
+use vitals_access::{
+    revocations::{Revocation, Revocations},
+    tenant::TenantRole,
+};
 
 use super::{
     ControlError,
@@ -14,47 +18,6 @@ use super::{
 /// How long a row is of use: the longest life of a token of a tenant's own, and the leeway of clocks. Outside issuers may
 /// have longer ones, up to ten days.
 const OF_USE: TimeDelta = TimeDelta::days(10);
-
-/// What is taken back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum RevocationKind {
-    /// One token, by its `jti`.
-    Token,
-    /// Every token of a client.
-    Client,
-    /// Every token for a user, by `sub`.
-    User,
-    /// Every token under an approval.
-    Approval,
-    /// Every token under a session.
-    Session,
-    /// Every token of the tenant; the subject is `*`.
-    Tenant,
-}
-
-impl RevocationKind {
-    /// All of them.
-    pub const ALL: [Self; 6] = [Self::Token, Self::Client, Self::User, Self::Approval, Self::Session, Self::Tenant];
-
-    /// The word in the registry.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Token => "token",
-            Self::Client => "client",
-            Self::User => "user",
-            Self::Approval => "approval",
-            Self::Session => "session",
-            Self::Tenant => "tenant",
-        }
-    }
-
-    /// The kind of this word.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name)
-    }
-}
 
 /// Takes something back. The answer is the number of the change, for [`super::servers::caught_up`].
 pub async fn revoke(
@@ -101,4 +64,24 @@ pub async fn revoke_all(
     let seq = change::append(&mut tx, role.as_str(), Kind::Revoked, subject, now).await.map_err(failed())?;
     tx.commit().await.map_err(failed())?;
     Ok(seq)
+}
+
+/// Everything that is of use now.
+pub(super) async fn read(conn: &mut PgConnection, now: DateTime<Utc>) -> Result<Revocations, ControlError> {
+    let rows: Vec<(String, String, String, DateTime<Utc>)> =
+        sqlx::query_as("SELECT tenant, kind, subject, at FROM control.revocation WHERE expires > $1")
+            .bind(now)
+            .fetch_all(conn)
+            .await
+            .map_err(ControlError::database("read what was taken back"))?;
+    let broken = |column| ControlError::Inconsistent { table: "control.revocation", column };
+    let rows: Vec<Revocation> = rows
+        .into_iter()
+        .map(|(tenant, kind, subject, at)| {
+            let tenant = tenant.parse().map_err(|_| broken("tenant"))?;
+            let kind = RevocationKind::named(&kind).ok_or_else(|| broken("kind"))?;
+            Ok(Revocation { tenant, kind, subject, at })
+        })
+        .collect::<Result<_, ControlError>>()?;
+    Ok(Revocations::of(rows))
 }

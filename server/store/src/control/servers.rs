@@ -67,6 +67,11 @@ pub async fn running(conn: &mut PgConnection, now: DateTime<Utc>) -> Result<Vec<
     Ok(rows.into_iter().map(|(writer, public_url, change_seq)| Server { writer, public_url, change_seq }).collect())
 }
 
+/// The number of the newest change there is. Over a serving login's connection, or as the owner.
+pub async fn newest_change(conn: &mut PgConnection) -> Result<i64, ControlError> {
+    super::change::newest(conn).await.map_err(ControlError::database("read the newest change"))
+}
+
 /// Waits until every running server has read the change of this number. The answer is whether all did in time; those
 /// that did not are cut off, and refuse to serve on their own. Over a serving login's connection, or as the owner.
 pub async fn caught_up(conn: &mut PgConnection, seq: i64, now: DateTime<Utc>) -> Result<bool, ControlError> {
