@@ -17,17 +17,23 @@ mod client_auth;
 mod consent;
 mod cookie;
 mod form;
+mod introspect;
+mod launch;
 mod manage;
 mod metadata;
 mod page;
+mod par;
 mod patients;
 mod pending;
+mod register;
 mod request;
 mod respond;
+mod revoke;
 mod sign_in;
 mod sign_out;
 mod token;
 mod upstream;
+mod userinfo;
 mod visitor;
 
 pub use self::respond::OauthError;
@@ -111,6 +117,12 @@ async fn endpoint(asked: Auth, of: Asked<'_>) -> Result<Response, OauthError> {
         Auth::Manage => manage::answer(of).await,
         Auth::Callback => upstream::answer(of).await,
         Auth::Style => page::style(&of),
+        Auth::Par => par::answer(of).await,
+        Auth::Introspect => introspect::answer(of).await,
+        Auth::Revoke => revoke::answer(of).await,
+        Auth::Register => register::answer(of).await,
+        Auth::Userinfo => userinfo::answer(of).await,
+        Auth::Launch => launch::answer(of).await,
         _ => Err(OauthError::no_such_address()),
     }
 }

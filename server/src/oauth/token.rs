@@ -6,6 +6,7 @@ use poem::{
 };
 use serde_json::{Map, Value, json};
 use vitals_access::tenant::Tenant;
+use vitals_store::authorization::Client;
 
 use super::{Asked, OauthError, binding, client_auth, form::Form};
 use crate::{
@@ -24,6 +25,9 @@ pub(super) async fn answer(mut asked: Asked<'_>) -> Result<Response, OauthError>
     let form = Form::read(asked.incoming).await?;
     let grant = form.require("grant_type")?.to_owned();
     let client = client_auth::client(&mut asked, &form).await?;
+    if !may_use(&client, &grant) {
+        return Err(OauthError::unauthorized_client("The client did not register this grant_type."));
+    }
     let binding = binding::of(&asked, &client).await?;
     let asking = Asking { client: &client, binding: &binding };
     let (desk, tenant) = (&asked.app.desk, asked.tenant);
@@ -50,10 +54,14 @@ pub(super) async fn answer(mut asked: Asked<'_>) -> Result<Response, OauthError>
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
-    if let Some(nonce) = binding::nonce(&asked).filter(|_| binding.jkt.is_some()) {
-        headers.insert(binding::DPOP_NONCE.clone(), nonce);
-    }
     Ok(response)
+}
+
+/// Whether a client that registered its grants registered this one (RFC 7591, section 2). What it refreshes was granted.
+fn may_use(client: &Client, grant: &str) -> bool {
+    let metadata: Value = serde_json::from_str(&client.metadata).unwrap_or_default();
+    let registered = metadata["grant_types"].as_array();
+    grant == "refresh_token" || registered.is_none_or(|grants| grants.iter().any(|registered| registered == grant))
 }
 
 /// The tokens and the launch context (<https://hl7.org/fhir/smart-app-launch/scopes-and-launch-context.html>).

@@ -28,6 +28,8 @@ pub(super) struct Snapshot {
     tenants: Vec<Tenant>,
     issuers: Vec<StoredIssuer>,
     own_keys: Vec<(TenantRole, KeySet)>,
+    /// When the next of them is not taken any more.
+    key_ends: Option<DateTime<Utc>>,
     api_keys: Vec<StoredApiKey>,
     origins: Vec<(TenantRole, String)>,
     certificates: Vec<(TenantRole, [u8; 32])>,
@@ -76,7 +78,8 @@ impl Snapshot {
             seq: change::newest(&mut tx).await.map_err(failed())?,
             tenants: read_tenants(&mut tx).await?,
             issuers: read_issuers(&mut tx, &mut keys).await?,
-            own_keys: read_own_keys(&mut tx, &mut keys).await?,
+            own_keys: read_own_keys(&mut tx, &mut keys, now).await?,
+            key_ends: read_key_ends(&mut tx, now).await?,
             api_keys: read_api_keys(&mut tx, now).await?,
             origins: read_origins(&mut tx).await?,
             certificates: read_certificates(&mut tx).await?,
@@ -116,6 +119,11 @@ impl Snapshot {
     pub(super) fn take_revocations(&mut self, seq: i64, revocations: Arc<Revocations>) {
         self.seq = seq;
         self.revocations = revocations;
+    }
+
+    /// Whether a key in it has ended by now, which is no change that anybody writes down.
+    pub(super) fn is_outdated(&self, now: DateTime<Utc>) -> bool {
+        self.key_ends.is_some_and(|ends| ends <= now)
     }
 
     /// Where keys have to be fetched.
@@ -216,15 +224,25 @@ fn algorithms(names: Option<Vec<String>>) -> Result<AllowedAlgorithms, ControlEr
 async fn read_own_keys(
     conn: &mut PgConnection,
     keys: &mut impl FnMut(&str) -> KeySet,
+    now: DateTime<Utc>,
 ) -> Result<Vec<(TenantRole, KeySet)>, ControlError> {
     let rows: Vec<(String, String)> = sqlx::query_as(
         r#"SELECT tenant, '{"keys":[' || string_agg(public_jwk, ',' ORDER BY created DESC, kid) || ']}'
-           FROM control.key WHERE retired IS NULL GROUP BY tenant"#,
+           FROM control.key WHERE retired IS NULL OR retired > $1 GROUP BY tenant"#,
     )
+    .bind(now)
     .fetch_all(conn)
     .await
     .map_err(ControlError::database("read the tenants' own keys"))?;
     rows.iter().map(|(tenant, set)| Ok((role(tenant)?, keys(set)))).collect()
+}
+
+async fn read_key_ends(conn: &mut PgConnection, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, ControlError> {
+    sqlx::query_scalar("SELECT min(retired) FROM control.key WHERE retired > $1")
+        .bind(now)
+        .fetch_one(conn)
+        .await
+        .map_err(ControlError::database("read the tenants' own keys"))
 }
 
 async fn read_api_keys(conn: &mut PgConnection, now: DateTime<Utc>) -> Result<Vec<StoredApiKey>, ControlError> {

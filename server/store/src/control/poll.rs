@@ -285,9 +285,12 @@ impl Poller {
             Some(conn) => conn,
             None => urls::connect(&self.shared.options.database_url).await?,
         };
-        let seen = self.shared.known().snapshot.seq;
+        let (seen, outdated) = {
+            let snapshot = &self.shared.known().snapshot;
+            (snapshot.seq, snapshot.is_outdated(self.shared.options.clock.now()))
+        };
         let (newest, only_revoked) = change::since(&mut conn, seen, Kind::Revoked).await.map_err(failed())?;
-        let moved = newest != seen;
+        let (moved, only_revoked) = (outdated || newest != seen, only_revoked && !outdated);
         if moved && !(only_revoked && self.read_revocations(&mut conn).await?) {
             let now = self.shared.options.clock.now();
             let snapshot = Snapshot::read(&mut conn, &mut self.parsed, now).await?;
