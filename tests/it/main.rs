@@ -3,6 +3,7 @@
 mod administration;
 mod attacks_covered;
 mod attacks_keys;
+mod attacks_pages;
 mod attacks_parser;
 mod attacks_patient;
 mod attacks_tenant;
@@ -24,6 +25,8 @@ mod fhir_wire;
 mod isolation;
 mod layers;
 mod migrations;
+mod oauth_pages;
+
 mod operator;
 mod poisoning;
 mod scope_limits;
