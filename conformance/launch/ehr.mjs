@@ -16,7 +16,7 @@ async function handle() {
     method: "POST",
     headers: { Authorization: `Basic ${btoa(`${id}:${secret}`)}`, "Content-Type": "application/json" },
     body: JSON.stringify({
-      client_id: world.client,
+      app: world.client,
       user: world.practitioner.username,
       patient: world.patient,
       encounter: "visit-1",

@@ -85,7 +85,7 @@ export const renew = (client, token, changes = {}) =>
 
 /** An EHR's launch handle; `changes` to what it is about. */
 export async function handle(client, changes = {}) {
-  const body = JSON.stringify({ client_id: client.id, user: world.person.username, patient: world.patient, ...changes });
+  const body = JSON.stringify({ app: client.id, user: world.person.username, patient: world.patient, ...changes });
   const headers = { ...basic(world.ehr), "Content-Type": "application/json" };
   const response = await fetch(`${auth()}/launch`, { method: "POST", headers, body });
   return { status: response.status, body: await response.json() };
