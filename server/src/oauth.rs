@@ -123,7 +123,6 @@ async fn endpoint(asked: Auth, of: Asked<'_>) -> Result<Response, OauthError> {
         Auth::Register => register::answer(of).await,
         Auth::Userinfo => userinfo::answer(of).await,
         Auth::Launch => launch::answer(of).await,
-        _ => Err(OauthError::no_such_address()),
     }
 }
 
