@@ -1,4 +1,4 @@
-//! The only outgoing HTTP: key sets of issuers. Whoever registers an issuer chooses the address, so every fetch is
+//! The only outgoing HTTP: key sets of issuers, and where they are. Whoever registers an issuer chooses the address, so every fetch is
 //! treated as an attempt to reach something inside.
 //!
 //! https only, to public addresses only (`--egress-allow` opens blocks, for plain http as well); the name is resolved
@@ -13,11 +13,13 @@ use std::{
 use reqwest::{StatusCode, Url, header, redirect};
 
 mod address;
+mod discovery;
 mod keys;
 #[cfg(test)]
 mod tests;
 
 pub use address::{Cidr, NotACidr};
+pub use discovery::{Discovered, DiscoveryError};
 pub use keys::{FetchedKeys, IssuerAway, JwksKeeper};
 
 use address::Reach;

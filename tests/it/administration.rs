@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use vitals_tests::{Answer, Options, Server, Tenant, cluster, ledger, poll, sql, tenant::client};
+use vitals_tests::{Answer, Options, Server, Tenant, cluster, ledger, poll, server, sql, tenant::client};
 
 const JSON: &str = "application/json";
 /// What the contract allows until a revocation bites everywhere.
@@ -53,14 +53,15 @@ fn problem(answer: Answer, status: u16) -> Answer {
     answer
 }
 
-/// A second server on the same database.
+/// A second server on the same database, under the same public URL.
 async fn replica() -> &'static Server {
-    Box::leak(Box::new(Server::start(cluster::shared(), Options::default()).await))
+    let options = Options { public_url: Some(server::shared().url.clone()), ..Options::default() };
+    Box::leak(Box::new(Server::start(cluster::shared(), options).await))
 }
 
 /// Reads the metadata-free base of a server with a credential: what its verifier says of it.
 async fn read(server: &Server, tenant: &Tenant, authorization: &str) -> u16 {
-    let url = format!("{}/t/{}/fhir/Patient/nobody", server.url, tenant.name);
+    let url = format!("http://{}/t/{}/fhir/Patient/nobody", server.address, tenant.name);
     Answer::of(client().get(url).header("authorization", authorization)).await.status
 }
 

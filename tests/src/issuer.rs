@@ -31,7 +31,7 @@ pub fn inline(keys: &[Value]) -> IssuerKeys {
 
 /// An issuer to register: not strict, with the usual cap on lifetimes.
 pub fn issuer(url: &str, keys: IssuerKeys) -> NewIssuer {
-    NewIssuer { url: url.to_owned(), keys, strict: false, max_lifetime: None }
+    NewIssuer::new(url, keys)
 }
 
 /// Registers an issuer for tenants, and returns when their server knows.

@@ -96,7 +96,7 @@ fn issuer(url: Option<String>, jwks: Option<Value>) -> Result<Option<NewIssuer>,
             return Err(Problem::unprocessable("jwks is a key set, as an object or as text, or the URL of one."));
         }
     };
-    Ok(Some(NewIssuer { url, keys, strict: false, max_lifetime: None }))
+    Ok(Some(NewIssuer::new(url, keys)))
 }
 
 /// A parser's complaint, no longer than a person reads.

@@ -246,7 +246,7 @@ impl From<ControlError> for Problem {
             ControlError::NotConfirmed(name) => Self::not_confirmed(name),
             ControlError::Issuer(IssuerError::Unknown { .. }) => Self::no_such("issuer"),
             ControlError::Issuer(
-                IssuerError::SecondSpelling { .. } | IssuerError::Differs { .. } | IssuerError::Registered { .. },
+                IssuerError::SecondSpelling { .. } | IssuerError::Differs { .. } | IssuerError::OperatorOnly(_),
             ) => Self::conflict("issuer registered otherwise", detail()),
             ControlError::Isolation(_) | ControlError::Issuer(_) => Self::unprocessable(detail()),
             ControlError::Full(_) | ControlError::NotSetUp => Self::unavailable("no role left", detail()),
@@ -301,6 +301,8 @@ mod tests {
             (ControlError::Isolation("database".to_owned()), 422),
             (ControlError::Issuer(IssuerError::Url { url: url(), reason: "it is too short" }), 422),
             (ControlError::Issuer(IssuerError::Differs { url: url(), what: "set of keys" }), 409),
+            (ControlError::Issuer(IssuerError::OperatorOnly(url())), 409),
+            (ControlError::Issuer(IssuerError::Algorithm("none".to_owned())), 422),
             (ControlError::InUse(name()), 503),
             (ControlError::Inconsistent { table: "control.tenant", column: "role" }, 500),
         ];

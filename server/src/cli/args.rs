@@ -196,6 +196,15 @@ pub struct IssuerAddArgs {
     /// Its keys; none for an issuer that is registered with the same keys for another tenant.
     #[command(flatten)]
     pub keys: IssuerKeys,
+    /// Ask the issuer where its keys are (.well-known/openid-configuration)
+    #[arg(long, conflicts_with = "issuer_keys")]
+    pub discover: bool,
+    /// Algorithm that its tokens may be signed by, several times [default: all that are accepted]
+    #[arg(long = "algorithm", value_name = "ALG")]
+    pub algorithms: Vec<String>,
+    /// File that says how it names its claims
+    #[arg(long, value_name = "FILE")]
+    pub mapping: Option<PathBuf>,
     /// Accept only tokens whose typ is at+jwt
     #[arg(long)]
     pub strict: bool,
@@ -259,6 +268,12 @@ pub struct TokenArgs {
     /// Logical id of the encounter
     #[arg(long, value_name = "ID")]
     pub encounter: Option<String>,
+    /// SHA-256 of the certificate it is bound to, in base64url (x5t#S256)
+    #[arg(long, value_name = "X5T")]
+    pub cert_thumbprint: Option<String>,
+    /// Thumbprint of the key that it is bound to, which signs its DPoP proofs
+    #[arg(long, value_name = "T")]
+    pub jkt: Option<String>,
     /// How long it is good for
     #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = config::duration)]
     pub ttl: Duration,

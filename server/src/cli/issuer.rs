@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde_json::json;
-use vitals_access::tenant::TenantName;
+use vitals_access::{claims::ClaimMapping, tenant::TenantName};
 use vitals_store::control::{
     directory,
     issuers::{self, IssuerRow, NewIssuer},
@@ -16,7 +16,7 @@ use super::{
     recorded::Recorder,
     tenant::{explained, known, wait_for_servers},
 };
-use crate::config::Settings;
+use crate::{config::Settings, egress::Egress};
 
 /// Runs the command.
 pub async fn run(settings: &Settings, command: IssuerCommand, json: bool) -> Result<Exit, CommandError> {
@@ -33,20 +33,28 @@ pub async fn run(settings: &Settings, command: IssuerCommand, json: bool) -> Res
 /// The issuer that a tenant is made with, where one is given.
 pub(super) fn with_tenant(args: &TenantCreateArgs) -> Result<Option<NewIssuer>, CommandError> {
     let (Some(url), Some(keys)) = (&args.issuer, keys(&args.keys)?) else { return Ok(None) };
-    Ok(Some(NewIssuer { url: url.clone(), keys, strict: false, max_lifetime: None }))
+    Ok(Some(NewIssuer::new(url, keys)))
 }
 
 async fn add(opened: &Opened<'_>, args: &IssuerAddArgs, json: bool) -> Result<(), CommandError> {
     let given = keys(&args.keys)?;
+    let mapping = args.mapping.as_deref().map_or_else(|| Ok(ClaimMapping::default()), mapping)?;
     let (mut admin, mut recorder) = tokio::try_join!(opened.admin(), Recorder::open(opened))?;
     let tenant = known(&mut admin, &mut recorder, "issuer.add", &args.tenant).await?;
     let mut record = recorder.of_tenant("issuer.add", &tenant);
     record.issuer = Some(args.issuer.clone());
     let keys = match given {
         Some(keys) => keys,
+        None if args.discover => discovered(opened, &args.issuer).await?,
         None => registered(opened, &mut admin, &args.issuer).await?,
     };
-    let new = NewIssuer { url: args.issuer.clone(), keys, strict: args.strict, max_lifetime: args.max_lifetime };
+    let new = NewIssuer {
+        strict: args.strict,
+        max_lifetime: args.max_lifetime,
+        algorithms: args.algorithms.clone(),
+        mapping,
+        ..NewIssuer::new(&args.issuer, keys)
+    };
     recorder.begin(&record).await?;
     let added = issuers::add(&mut admin, &args.tenant, &new, opened.clock.now()).await;
     let added = recorder.end(record, added.map_err(explained)).await?;
@@ -77,6 +85,22 @@ fn key_file(path: &Path) -> Result<String, CommandError> {
     text.map_err(|error| CommandError::new(format!("cannot read --jwks {}: {error}", path.display())))
 }
 
+/// How an issuer names its claims, as a file says.
+fn mapping(path: &Path) -> Result<ClaimMapping, CommandError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| CommandError::new(format!("cannot read --mapping {}: {error}", path.display())))?;
+    serde_json::from_str(&text)
+        .map_err(|error| CommandError::usage(format!("--mapping {} is no mapping: {error}", path.display())))
+}
+
+/// The keys of an issuer where it says that they are.
+async fn discovered(opened: &Opened<'_>, url: &str) -> Result<issuers::IssuerKeys, CommandError> {
+    let egress = Egress::new(opened.settings().egress_allow.clone(), Vec::new());
+    let discovered = egress.discover(url).await;
+    let discovered = discovered.map_err(|error| CommandError::new(format!("cannot discover {url}: {error}")))?;
+    Ok(issuers::IssuerKeys::Url(discovered.jwks_uri))
+}
+
 /// The keys that an issuer is registered with for another tenant.
 async fn registered(
     opened: &Opened<'_>,
@@ -88,7 +112,7 @@ async fn registered(
     let tenant = issuer.and_then(|issuer| issuer.tenants.iter().find_map(|role| directory.tenant_of_role(role)));
     let (Some(issuer), Some(tenant)) = (issuer, tenant) else {
         return Err(CommandError::usage(format!(
-            "{url} is not registered for any tenant yet: give its keys with --jwks FILE or --jwks-url URL"
+            "{url} is not registered for any tenant yet: give its keys with --jwks FILE, --jwks-url URL or --discover"
         )));
     };
     let rows = issuers::list(admin, &tenant.name).await.map_err(explained)?;
@@ -160,6 +184,8 @@ mod tests {
         let given = IssuerKeys { jwks: Some("/nowhere/keys.json".into()), jwks_url: None };
         let error = keys(&given).unwrap_err().to_string();
         assert!(error.starts_with("cannot read --jwks /nowhere/keys.json: "), "{error}");
+        let error = mapping(Path::new("/nowhere/mapping.json")).unwrap_err().to_string();
+        assert!(error.starts_with("cannot read --mapping /nowhere/mapping.json: "), "{error}");
         assert!(keys(&IssuerKeys { jwks: None, jwks_url: None }).unwrap().is_none());
     }
 }

@@ -42,6 +42,11 @@ pub struct Opened<'s> {
 pub type Connection = vitals_store::Connection;
 
 impl<'s> Opened<'s> {
+    /// What the command was told.
+    pub fn settings(&self) -> &'s Settings {
+        self.settings
+    }
+
     /// Opens the databases; the embedded one is prepared when it is new or made by an older program.
     pub async fn of(settings: &'s Settings, needs: Needs) -> Result<Self, CommandError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 use vitals_access::{
     directory::{Directory, MAX_LIFETIME},
@@ -58,6 +59,12 @@ fn check(args: &TokenArgs) -> Result<(), CommandError> {
             return Err(CommandError::usage(format!(
                 "{option} must be one logical id: 1 to 64 of A-Z, a-z, 0-9, '-' and '.', without a type before it"
             )));
+        }
+    }
+    for (option, thumbprint) in [("--cert-thumbprint", &args.cert_thumbprint), ("--jkt", &args.jkt)] {
+        let good = |text: &String| URL_SAFE_NO_PAD.decode(text).is_ok_and(|bytes| bytes.len() == 32);
+        if !thumbprint.as_ref().is_none_or(good) {
+            return Err(CommandError::usage(format!("{option} must be a SHA-256 in base64url: 43 characters")));
         }
     }
     for (option, text) in
@@ -148,6 +155,13 @@ fn claims(directory: &Directory, tenant: &Tenant, args: &TokenArgs, jti: &str, n
         if let Some(value) = value {
             put(name, value.as_str().into());
         }
+    }
+    let bound: Map<String, Value> = [("x5t#S256", &args.cert_thumbprint), ("jkt", &args.jkt)]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value.as_deref()?.into())))
+        .collect();
+    if !bound.is_empty() {
+        claims.insert("cnf".to_owned(), bound.into());
     }
     Value::Object(claims)
 }

@@ -89,6 +89,11 @@ impl JwksKeeper {
         Self(Arc::new(Shared { egress, clock, slots: Mutex::default(), fetched, failed }))
     }
 
+    /// What it fetches by.
+    pub fn egress(&self) -> &Egress {
+        &self.0.egress
+    }
+
     /// The keys of an issuer: those known, if they are under five minutes old; else fetched; else, for up to an hour,
     /// those it had.
     pub async fn keys_for(&self, issuer: &str, jwks_url: &str) -> Result<FetchedKeys, IssuerAway> {

@@ -13,7 +13,7 @@ use poem::{
 };
 use vitals_access::clock::Clock;
 
-use super::{Egress, EgressError, IssuerAway, JwksKeeper, install_tls_provider};
+use super::{Discovered, DiscoveryError, Egress, EgressError, IssuerAway, JwksKeeper, install_tls_provider};
 use crate::listen::{Listener, Stopper, stop_signal};
 
 /// Public keys made for this test; their private halves are gone.
@@ -229,4 +229,64 @@ async fn forgotten_issuer_is_asked_again() {
     keeper.keep_only([]);
     keeper.keys_for("i", &issuer.url).await.unwrap();
     assert_eq!(issuer.asked(), 2);
+}
+
+#[tokio::test]
+async fn an_issuer_says_where_its_keys_are_and_speaks_for_no_other() {
+    let issuer = Issuer::start().await;
+    let base = issuer.url.trim_end_matches("/jwks").to_owned();
+    let says = |name: &str, keys: &str| {
+        let body = format!(r#"{{"issuer":"{name}","jwks_uri":"{keys}","token_endpoint":"x"}}"#);
+        issuer.answers(StatusCode::OK, "application/json", body);
+    };
+    says(&base, &issuer.url);
+    let discovered = local().discover(&base).await.unwrap();
+    assert_eq!((discovered.issuer, discovered.jwks_uri), (base.clone(), issuer.url.clone()));
+    // Some write their names with a slash at the end.
+    says(&format!("{base}/"), &issuer.url);
+    assert!(local().discover(&format!("{base}/")).await.is_ok());
+    let refused = |outcome: Result<Discovered, DiscoveryError>| format!("{:?}", outcome.unwrap_err());
+    assert!(refused(local().discover(&base).await).starts_with("OtherIssuer"), "a second spelling");
+    says("https://other.example", &issuer.url);
+    assert!(refused(local().discover(&base).await).starts_with("OtherIssuer"));
+    for keys in ["file:///etc/passwd", "https://u:p@keys.example/", ""] {
+        says(&base, keys);
+        assert!(refused(local().discover(&base).await).starts_with("Keys"), "{keys}");
+    }
+    for body in ["{}", "[]", "", r#"{"issuer":1,"jwks_uri":"x"}"#] {
+        issuer.answers(StatusCode::OK, "application/json", body.to_owned());
+        assert!(refused(local().discover(&base).await).starts_with("Form"), "{body}");
+    }
+    for status in [StatusCode::FOUND, StatusCode::NOT_FOUND] {
+        issuer.answers(status, "application/json", String::new());
+        assert!(refused(local().discover(&base).await).starts_with("Fetch"), "{status}");
+    }
+    let error = Egress::new(Vec::new(), Vec::new()).discover("https://127.0.0.1").await;
+    assert!(refused(error).starts_with("Fetch(Address)"));
+}
+
+#[tokio::test]
+async fn an_issuer_that_hangs_holds_up_no_other() {
+    let clock = Hands::new();
+    let keeper = JwksKeeper::new(local(), Arc::clone(&clock) as Arc<dyn Clock>);
+    // Takes connections and says nothing.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let hangs = format!("http://{}/jwks", silent.local_addr().unwrap());
+    let well = Issuer::start().await;
+    let waiting: Vec<_> = (0..20)
+        .map(|_| {
+            let (keeper, hangs) = (keeper.clone(), hangs.clone());
+            tokio::spawn(async move { keeper.keys_for("https://hangs.example", &hangs).await })
+        })
+        .collect();
+    tokio::task::yield_now().await;
+    for place in 0..5 {
+        let name = format!("https://well-{place}.example");
+        assert_eq!(keeper.keys_for(&name, &well.url).await.unwrap().keys.len(), 1, "{name}");
+    }
+    assert!(waiting.iter().all(|task| !task.is_finished()), "the others had theirs before the first gave up");
+    for task in waiting {
+        assert!(task.await.unwrap().is_err());
+    }
+    drop(silent);
 }

@@ -93,7 +93,7 @@ fn deadlines_follow_the_state() {
 async fn busy_port_is_one_sentence_with_the_option() {
     let first = Listener::bind("127.0.0.1:0".parse().unwrap(), "--listen").await.unwrap();
 
-    let second = Listener::bind(first.local(), "--operator-listen").await.unwrap_err();
+    let second = Listener::bind(first.local(), "--operator-listen").await.err().unwrap();
 
     assert!(matches!(second, ListenError::Busy { .. }));
     let expected = format!(

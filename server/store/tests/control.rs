@@ -60,7 +60,7 @@ fn tenant(text: &str) -> NewTenant {
 }
 
 fn issuer(url: &str, keys: &IssuerKeys) -> NewIssuer {
-    NewIssuer { url: url.to_owned(), keys: keys.clone(), strict: false, max_lifetime: None }
+    NewIssuer::new(url, keys.clone())
 }
 
 fn some_keys() -> IssuerKeys {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use poem::{Response, http::StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use vitals_access::claims::ClaimMapping;
 use vitals_store::{
     control::issuers::{self, IssuerKeys, NewIssuer},
     urls,
@@ -22,6 +23,10 @@ struct Wire {
     #[serde(default)]
     strict: bool,
     max_lifetime: Option<u64>,
+    #[serde(default)]
+    algorithms: Vec<String>,
+    #[serde(default)]
+    mapping: ClaimMapping,
 }
 
 /// Answers.
@@ -30,8 +35,9 @@ pub(super) async fn answer(call: &mut Call<'_>, what: What, id: &str) -> Result<
     let mut conn = urls::connect(&desk.urls.app).await?;
     match what {
         What::Create => {
-            let new = asked(call.body().await?)?;
-            call.record.resource_id = Some(new.url.clone());
+            let wire: Wire = call.body().await?;
+            call.record.resource_id = Some(wire.issuer.clone());
+            let new = asked(call, wire).await?;
             let added = issuers::add_by_tenant(&mut conn, call.tenant, &new, desk.clock.now()).await?;
             call.app.feed.refresh().await?;
             let shown = json!({ "issuer": new.url, "warnings": added.warnings });
@@ -46,16 +52,21 @@ pub(super) async fn answer(call: &mut Call<'_>, what: What, id: &str) -> Result<
     }
 }
 
-fn asked(wire: Wire) -> Result<NewIssuer, Problem> {
+async fn asked(call: &Call<'_>, wire: Wire) -> Result<NewIssuer, Problem> {
     let keys = match (wire.jwks, wire.jwks_uri) {
         (Some(jwks), None) => IssuerKeys::Inline(jwks.to_string()),
         (None, Some(url)) => IssuerKeys::Url(url),
-        _ => return Err(Problem::unprocessable("Give its keys: jwks or jwks_uri, one of them.")),
+        (None, None) => {
+            let discovered = call.app.keeper.egress().discover(&wire.issuer).await;
+            IssuerKeys::Url(discovered.map_err(|error| Problem::unprocessable(format!("{error}.")))?.jwks_uri)
+        }
+        _ => return Err(Problem::unprocessable("Give jwks or jwks_uri, or none of them: then they are discovered.")),
     };
     Ok(NewIssuer {
-        url: wire.issuer,
-        keys,
         strict: wire.strict,
         max_lifetime: wire.max_lifetime.map(Duration::from_secs),
+        algorithms: wire.algorithms,
+        mapping: wire.mapping,
+        ..NewIssuer::new(wire.issuer, keys)
     })
 }

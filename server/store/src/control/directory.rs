@@ -28,8 +28,7 @@ pub(super) struct Snapshot {
     tenants: Vec<Tenant>,
     issuers: Vec<StoredIssuer>,
     own_keys: Vec<(TenantRole, KeySet)>,
-    /// When the next of them is not taken any more.
-    key_ends: Option<DateTime<Utc>>,
+    next_retirement: Option<DateTime<Utc>>,
     api_keys: Vec<StoredApiKey>,
     origins: Vec<(TenantRole, String)>,
     certificates: Vec<(TenantRole, [u8; 32])>,
@@ -79,7 +78,7 @@ impl Snapshot {
             tenants: read_tenants(&mut tx).await?,
             issuers: read_issuers(&mut tx, &mut keys).await?,
             own_keys: read_own_keys(&mut tx, &mut keys, now).await?,
-            key_ends: read_key_ends(&mut tx, now).await?,
+            next_retirement: read_next_retirement(&mut tx, now).await?,
             api_keys: read_api_keys(&mut tx, now).await?,
             origins: read_origins(&mut tx).await?,
             certificates: read_certificates(&mut tx).await?,
@@ -121,9 +120,9 @@ impl Snapshot {
         self.revocations = revocations;
     }
 
-    /// Whether a key in it has ended by now, which is no change that anybody writes down.
-    pub(super) fn is_outdated(&self, now: DateTime<Utc>) -> bool {
-        self.key_ends.is_some_and(|ends| ends <= now)
+    /// Whether something in it ended since that no change told of.
+    pub(super) fn has_lapsed(&self, now: DateTime<Utc>) -> bool {
+        self.next_retirement.is_some_and(|at| at <= now)
     }
 
     /// Where keys have to be fetched.
@@ -220,6 +219,18 @@ fn algorithms(names: Option<Vec<String>>) -> Result<AllowedAlgorithms, ControlEr
         .ok_or(ControlError::Inconsistent { table: "control.issuer", column: "algorithms" })
 }
 
+/// When the next of the tenants' keys is not taken any more, that was replaced: no change tells of it.
+async fn read_next_retirement(
+    conn: &mut PgConnection,
+    now: DateTime<Utc>,
+) -> Result<Option<DateTime<Utc>>, ControlError> {
+    sqlx::query_scalar("SELECT min(retired) FROM control.key WHERE retired > $1")
+        .bind(now)
+        .fetch_one(conn)
+        .await
+        .map_err(ControlError::database("read the tenants' own keys"))
+}
+
 /// A tenant may have several keys: the one it signs with, and older ones whose tokens still run.
 async fn read_own_keys(
     conn: &mut PgConnection,
@@ -235,14 +246,6 @@ async fn read_own_keys(
     .await
     .map_err(ControlError::database("read the tenants' own keys"))?;
     rows.iter().map(|(tenant, set)| Ok((role(tenant)?, keys(set)))).collect()
-}
-
-async fn read_key_ends(conn: &mut PgConnection, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, ControlError> {
-    sqlx::query_scalar("SELECT min(retired) FROM control.key WHERE retired > $1")
-        .bind(now)
-        .fetch_one(conn)
-        .await
-        .map_err(ControlError::database("read the tenants' own keys"))
 }
 
 async fn read_api_keys(conn: &mut PgConnection, now: DateTime<Utc>) -> Result<Vec<StoredApiKey>, ControlError> {

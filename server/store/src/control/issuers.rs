@@ -4,10 +4,11 @@
 //! holds the one could speak for tenants of the other, so every spelling of an address has one canonical form, and that
 //! is unique.
 
-mod of_tenant;
+mod by_tenant;
+mod registered;
 mod spelling;
 
-pub use of_tenant::{add_by_tenant, list_of_tenant, remove_by_tenant};
+pub use by_tenant::{add_by_tenant, list_of_tenant, remove_by_tenant};
 
 use std::time::Duration;
 
@@ -15,15 +16,16 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::{PgConnection, Row as _, postgres::PgRow};
 use vitals_access::{
+    claims::ClaimMapping,
     directory::MAX_LIFETIME,
-    keys::KeySet,
+    keys::{AllowedAlgorithms, KeySet},
     tenant::{TenantName, TenantRole},
 };
 
 use super::{
     ControlError, begin,
     change::{self, Kind},
-    tenants,
+    directory, tenants,
 };
 
 /// Longest inline key set: what `egress` takes from a URL.
@@ -60,12 +62,12 @@ pub enum IssuerError {
         /// What differs.
         what: &'static str,
     },
-    /// A tenant's administrator asks for one that is registered, whoever has it.
-    #[error("issuer {url}, or another spelling of it, is registered already: only the operator adds a tenant to it")]
-    Registered {
-        /// The issuer.
-        url: String,
-    },
+    /// Another tenant has it, which its own administrators are not told.
+    #[error("issuer {0} can be registered here by the operator only")]
+    OperatorOnly(String),
+    /// Its tokens would be signed by nothing that is accepted.
+    #[error("{0} is no algorithm that is accepted: RS256, RS384, PS256, ES256, ES384 and EdDSA are")]
+    Algorithm(String),
     /// There is nothing to remove.
     #[error("issuer {url} is not registered for tenant {tenant}")]
     Unknown {
@@ -96,6 +98,19 @@ pub struct NewIssuer {
     pub strict: bool,
     /// Longest life of its tokens, where it is not the default of a day.
     pub max_lifetime: Option<Duration>,
+    /// What its tokens may be signed by, where that is not all that is accepted.
+    pub algorithms: Vec<String>,
+    /// How it names its claims.
+    pub mapping: ClaimMapping,
+}
+
+impl NewIssuer {
+    /// An issuer of which nothing is said but its name and its keys.
+    #[must_use]
+    pub fn new(url: impl Into<String>, keys: IssuerKeys) -> Self {
+        let mapping = ClaimMapping::default();
+        Self { url: url.into(), keys, strict: false, max_lifetime: None, algorithms: Vec::new(), mapping }
+    }
 }
 
 /// A registration, as operators see it.
@@ -113,6 +128,10 @@ pub struct IssuerRow {
     pub max_lifetime: i32,
     /// Whether its `rate_limit_tier` claim is honoured.
     pub may_set_tier: bool,
+    /// What its tokens may be signed by; none where that is all that is accepted.
+    pub algorithms: Vec<String>,
+    /// How it names its claims.
+    pub mapping: ClaimMapping,
 }
 
 /// A registration that was made.
@@ -150,26 +169,29 @@ pub async fn remove(
     let failed = || ControlError::database("remove an issuer");
     let mut tx = begin(admin).await.map_err(failed())?;
     let role = tenants::role(&mut tx, tenant).await?;
+    if !take_away(&mut tx, &role, url).await.map_err(failed())? {
+        return Err(IssuerError::Unknown { url: url.to_owned(), tenant: tenant.clone() }.into());
+    }
+    let seq = change::append(&mut tx, role.as_str(), Kind::Issuer, url, now).await.map_err(failed())?;
+    tx.commit().await.map_err(failed())?;
+    Ok(seq)
+}
+
+/// Takes a registration away, and the issuer with its last tenant; false where there is none.
+async fn take_away(conn: &mut PgConnection, role: &TenantRole, url: &str) -> Result<bool, sqlx::Error> {
     let removed = sqlx::query("DELETE FROM control.issuer_tenant WHERE issuer = $1 AND tenant = $2")
         .bind(url)
         .bind(role.as_str())
-        .execute(&mut *tx)
-        .await
-        .map_err(failed())?;
-    if removed.rows_affected() == 0 {
-        return Err(IssuerError::Unknown { url: url.to_owned(), tenant: tenant.clone() }.into());
-    }
+        .execute(&mut *conn)
+        .await?;
     sqlx::query(
         "DELETE FROM control.issuer
          WHERE url = $1 AND NOT EXISTS (SELECT FROM control.issuer_tenant WHERE issuer = $1)",
     )
     .bind(url)
-    .execute(&mut *tx)
-    .await
-    .map_err(failed())?;
-    let seq = change::append(&mut tx, role.as_str(), Kind::Issuer, url, now).await.map_err(failed())?;
-    tx.commit().await.map_err(failed())?;
-    Ok(seq)
+    .execute(conn)
+    .await?;
+    Ok(removed.rows_affected() > 0)
 }
 
 /// The issuers registered for a tenant.
@@ -178,7 +200,7 @@ pub async fn list(admin: &mut PgConnection, tenant: &TenantName) -> Result<Vec<I
     let mut tx = begin(admin).await.map_err(failed())?;
     let role = tenants::role(&mut tx, tenant).await?;
     let rows = sqlx::query(
-        "SELECT i.url, i.jwks_url, i.strict, i.max_lifetime_s, i.may_set_tier,
+        "SELECT i.url, i.jwks_url, i.strict, i.max_lifetime_s, i.may_set_tier, i.algorithms, i.mapping,
                 array_agg(t.name ORDER BY t.name) AS tenants
          FROM control.issuer AS i
          JOIN control.issuer_tenant AS a ON a.issuer = i.url
@@ -192,17 +214,20 @@ pub async fn list(admin: &mut PgConnection, tenant: &TenantName) -> Result<Vec<I
     .await
     .map_err(failed())?;
     tx.commit().await.map_err(failed())?;
-    rows.iter().map(|row| self::row(row).map_err(failed())).collect()
+    rows.iter().map(row).collect()
 }
 
-fn row(row: &PgRow) -> Result<IssuerRow, sqlx::Error> {
+fn row(row: &PgRow) -> Result<IssuerRow, ControlError> {
+    let failed = || ControlError::database("read an issuer");
     Ok(IssuerRow {
-        issuer: row.try_get("url")?,
-        tenants: row.try_get("tenants")?,
-        jwks_url: row.try_get("jwks_url")?,
-        strict: row.try_get("strict")?,
-        max_lifetime: row.try_get("max_lifetime_s")?,
-        may_set_tier: row.try_get("may_set_tier")?,
+        issuer: row.try_get("url").map_err(failed())?,
+        tenants: row.try_get("tenants").map_err(failed())?,
+        jwks_url: row.try_get("jwks_url").map_err(failed())?,
+        strict: row.try_get("strict").map_err(failed())?,
+        max_lifetime: row.try_get("max_lifetime_s").map_err(failed())?,
+        may_set_tier: row.try_get("may_set_tier").map_err(failed())?,
+        algorithms: row.try_get::<Option<_>, _>("algorithms").map_err(failed())?.unwrap_or_default(),
+        mapping: directory::mapping(row.try_get("mapping").map_err(failed())?)?,
     })
 }
 
@@ -215,28 +240,32 @@ pub(super) async fn register(
 ) -> Result<Vec<String>, ControlError> {
     let failed = || ControlError::database("register an issuer");
     let canonical = spelling::canonical(&new.url)?;
-    let warnings = check_keys(&new.keys)?;
+    let warnings = check(new)?;
     refuse_own_address(conn, &new.url, &canonical).await?;
 
     insert(conn, new, &canonical, now).await.map_err(failed())?;
-    let registered = sqlx::query(
-        "SELECT url, jwks, jwks_url, strict, max_lifetime_s FROM control.issuer WHERE canonical = $1 FOR KEY SHARE",
-    )
-    .bind(&canonical)
-    .fetch_one(&mut *conn)
-    .await
-    .map_err(failed())?;
-    agree(new, &registered)?;
-    sqlx::query("INSERT INTO control.issuer_tenant (issuer, tenant) VALUES ($1, $2) ON CONFLICT DO NOTHING")
-        .bind(&new.url)
-        .bind(role.as_str())
-        .execute(conn)
+    // Held against its removal, until this ends.
+    sqlx::query("SELECT FROM control.issuer WHERE canonical = $1 FOR KEY SHARE")
+        .bind(&canonical)
+        .execute(&mut *conn)
         .await
         .map_err(failed())?;
+    registered::read(conn, &canonical).await?.agrees(new)?;
+    serve(conn, &new.url, role).await.map_err(failed())?;
     Ok(warnings)
 }
 
-/// Inserts the issuer unless a spelling of it is there; false then.
+/// Makes an issuer's tokens good for a tenant.
+async fn serve(conn: &mut PgConnection, url: &str, role: &TenantRole) -> Result<(), sqlx::Error> {
+    sqlx::query("INSERT INTO control.issuer_tenant (issuer, tenant) VALUES ($1, $2) ON CONFLICT DO NOTHING")
+        .bind(url)
+        .bind(role.as_str())
+        .execute(conn)
+        .await
+        .map(drop)
+}
+
+/// Inserts the issuer unless a spelling of it is there; false if one is.
 async fn insert(
     conn: &mut PgConnection,
     new: &NewIssuer,
@@ -248,8 +277,8 @@ async fn insert(
         IssuerKeys::Url(url) => (None, Some(url)),
     };
     sqlx::query(
-        "INSERT INTO control.issuer (url, canonical, jwks, jwks_url, strict, max_lifetime_s, created)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)
+        "INSERT INTO control.issuer (url, canonical, jwks, jwks_url, strict, max_lifetime_s, algorithms, mapping, created)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
          ON CONFLICT DO NOTHING",
     )
     .bind(&new.url)
@@ -258,46 +287,25 @@ async fn insert(
     .bind(jwks_url)
     .bind(new.strict)
     .bind(seconds(new.max_lifetime.unwrap_or(MAX_LIFETIME)))
+    .bind((!new.algorithms.is_empty()).then_some(&new.algorithms))
+    .bind(serde_json::to_string(&new.mapping).unwrap_or_default())
     .bind(now)
     .execute(conn)
     .await
     .map(|done| done.rows_affected() == 1)
 }
 
-/// Whether what is asked for is what is registered. What is not asked for (a lifetime, strictness) may be so anyway.
-fn agree(new: &NewIssuer, registered: &PgRow) -> Result<(), ControlError> {
-    let failed = || ControlError::database("read an issuer");
-    let url: String = registered.try_get("url").map_err(failed())?;
-    if url != new.url {
-        return Err(IssuerError::SecondSpelling { registered: url }.into());
-    }
-    let jwks: Option<String> = registered.try_get("jwks").map_err(failed())?;
-    let jwks_url: Option<String> = registered.try_get("jwks_url").map_err(failed())?;
-    let same_keys = match &new.keys {
-        IssuerKeys::Url(url) => jwks_url.as_ref() == Some(url),
-        IssuerKeys::Inline(text) => jwks.is_some_and(|jwks| same_set(&jwks, text)),
-    };
-    let differs = |what| Err(IssuerError::Differs { url: new.url.clone(), what }.into());
-    if !same_keys {
-        return differs("set of keys");
-    }
-    if new.strict && !registered.try_get::<bool, _>("strict").map_err(failed())? {
-        return differs("strictness");
-    }
-    let lifetime: i32 = registered.try_get("max_lifetime_s").map_err(failed())?;
-    if new.max_lifetime.is_some_and(|asked| seconds(asked) != lifetime) {
-        return differs("lifetime of tokens");
-    }
-    Ok(())
-}
-
-fn same_set(one: &str, other: &str) -> bool {
-    let read = |text| serde_json::from_str::<serde_json::Value>(text).ok();
-    read(one).is_some_and(|one| read(other) == Some(one))
-}
-
 fn seconds(lifetime: Duration) -> i32 {
     i32::try_from(lifetime.as_secs()).unwrap_or(i32::MAX).max(1)
+}
+
+/// What can be judged of a registration without looking at others. The answer is warnings.
+fn check(new: &NewIssuer) -> Result<Vec<String>, IssuerError> {
+    let is_accepted = |name: &&String| AllowedAlgorithms::named([name.as_str()]).is_some();
+    if let Some(other) = new.algorithms.iter().find(|name| !is_accepted(name)) {
+        return Err(IssuerError::Algorithm(other.chars().take(40).collect()));
+    }
+    check_keys(&new.keys)
 }
 
 fn check_keys(keys: &IssuerKeys) -> Result<Vec<String>, IssuerError> {

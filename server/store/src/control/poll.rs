@@ -285,14 +285,12 @@ impl Poller {
             Some(conn) => conn,
             None => urls::connect(&self.shared.options.database_url).await?,
         };
-        let (seen, outdated) = {
-            let snapshot = &self.shared.known().snapshot;
-            (snapshot.seq, snapshot.is_outdated(self.shared.options.clock.now()))
-        };
+        let seen = self.shared.known().snapshot.seq;
         let (newest, only_revoked) = change::since(&mut conn, seen, Kind::Revoked).await.map_err(failed())?;
-        let (moved, only_revoked) = (outdated || newest != seen, only_revoked && !outdated);
-        if moved && !(only_revoked && self.read_revocations(&mut conn).await?) {
-            let now = self.shared.options.clock.now();
+        let moved = newest != seen;
+        let now = self.shared.options.clock.now();
+        let lapsed = self.shared.known().snapshot.has_lapsed(now);
+        if lapsed || (moved && !(only_revoked && self.read_revocations(&mut conn).await?)) {
             let snapshot = Snapshot::read(&mut conn, &mut self.parsed, now).await?;
             let mut known = self.shared.known();
             known.snapshot = snapshot;
