@@ -20,7 +20,7 @@ mod tests;
 
 pub use address::{Cidr, NotACidr};
 pub use discovery::{Discovered, DiscoveryError};
-pub use keys::{FetchedKeys, IssuerAway, JwksKeeper};
+pub use keys::{CLIENT, FetchedKeys, IssuerAway, JwksKeeper};
 
 use address::Reach;
 
