@@ -4,13 +4,10 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use vitals_access::{clock::Clock as _, settings::Settings};
+use vitals_access::clock::Clock as _;
 use vitals_fhir::search::form_text;
 use vitals_server::authorization::accounts::{self, NewAccount};
-use vitals_store::{
-    authorization::{Account, Authentication, AuthorizationTx, Client, Launch},
-    control,
-};
+use vitals_store::authorization::{Account, Authentication, AuthorizationTx, Client, Launch};
 
 use crate::{Tenant, cluster};
 
@@ -35,14 +32,6 @@ impl Tenant {
             Arc::clone(directory.tenant(&name).expect("the tenant"))
         })
         .await
-    }
-
-    /// Changes what it has switched on.
-    pub async fn set(&self, settings: &Settings) {
-        let mut admin = self.server.cluster.admin().await;
-        let now = self.server.clock.now();
-        control::settings::set(&mut admin, &self.name, settings, now).await.expect("settings");
-        self.known().await;
     }
 
     /// Somebody with an account.
