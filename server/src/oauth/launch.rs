@@ -111,10 +111,22 @@ fn context(form: &Form) -> Result<LaunchContext, OauthError> {
     })
 }
 
+/// Objects that name something, with roles as SMART has them: `launch`, or a URI of somebody's own. The patient and the
+/// encounter have parameters of their own, and are here only in another role.
 fn are_references(others: &Value) -> bool {
     let names = ["reference", "canonical", "identifier"];
     let is_named = |other: &Value| names.iter().any(|name| other.get(name).is_some());
-    others.as_array().is_some_and(|others| others.iter().all(is_named))
+    let has_place = |other: &Value| {
+        let reference = other["reference"].as_str().unwrap_or("");
+        let has_own = reference.starts_with("Patient/") || reference.starts_with("Encounter/");
+        match other.get("role") {
+            None => !has_own,
+            Some(Value::String(role)) if role == "launch" => !has_own,
+            Some(Value::String(role)) => Url::parse(role).is_ok(),
+            Some(_) => false,
+        }
+    };
+    others.as_array().is_some_and(|others| others.iter().all(|other| is_named(other) && has_place(other)))
 }
 
 #[cfg(test)]
@@ -139,6 +151,10 @@ mod tests {
             "fhirContext={}",
             "fhirContext=[1]",
             "fhirContext=x",
+            "fhirContext=[{\"reference\":\"Patient/p1\"}]",
+            "fhirContext=[{\"reference\":\"Encounter/e1\",\"role\":\"launch\"}]",
+            "fhirContext=[{\"reference\":\"ImagingStudy/1\",\"role\":\"\"}]",
+            "fhirContext=[{\"reference\":\"ImagingStudy/1\",\"role\":\"focus\"}]",
         ] {
             assert_eq!(read(bad).unwrap_err().status(), 400, "{bad}");
         }
