@@ -20,13 +20,14 @@ mod table;
 mod tenants;
 mod timing;
 mod tokens;
+mod ways;
 
 use postgres::Postgres;
 use program::{Folder, Program};
 use table::Table;
 
 /// The parts, in the order they run. The last makes thousands of roles in the database that the others use.
-const PARTS: [&str; 8] = ["requests", "handshakes", "starting", "tenants", "timing", "slow", "tokens", "roles"];
+const PARTS: [&str; 9] = ["requests", "handshakes", "ways", "starting", "tenants", "timing", "slow", "tokens", "roles"];
 
 fn main() {
     // cargo adds options of its own, such as --bench.
@@ -57,6 +58,14 @@ fn main() {
         let own = Folder::make();
         runtime.block_on(handshakes::run(&program, &own, &mut table));
         if wanted == ["handshakes"] {
+            table.end();
+            return;
+        }
+    }
+    if is_wanted("ways") {
+        let own = Folder::make();
+        runtime.block_on(ways::run(&program, &own, &mut table));
+        if wanted == ["ways"] {
             table.end();
             return;
         }

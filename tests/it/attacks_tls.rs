@@ -1,5 +1,6 @@
 //! H07 and H08: what is refused at the handshake, and what becomes of connections when it would be refused now.
 
+mod bound;
 mod current;
 
 use chrono::{Datelike as _, TimeDelta};
