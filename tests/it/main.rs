@@ -28,7 +28,7 @@ mod isolation;
 mod layers;
 mod migrations;
 mod oauth_pages;
-
+mod oauth_provider;
 mod operator;
 mod poisoning;
 mod revocations;
