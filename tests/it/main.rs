@@ -31,6 +31,7 @@ mod migrations;
 mod oauth_certificates;
 mod oauth_pages;
 mod oauth_token;
+mod oauth_provider;
 mod operator;
 mod poisoning;
 mod revocations;
