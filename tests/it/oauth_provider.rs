@@ -75,7 +75,11 @@ impl World {
         assert!(page.body.contains("Sign in through 127.0.0.1"), "{}", page.body);
         let onward = field(&page, "onward").expect("onward");
         let answer = browser.get(&format!("sign-in?onward={onward}")).await;
-        assert!(answer.expect_redirect().starts_with("https://id.example/authorize?x=1&"), "{}", answer.header("location"));
+        assert!(
+            answer.expect_redirect().starts_with("https://id.example/authorize?x=1&"),
+            "{}",
+            answer.header("location")
+        );
         (browser, returned(&answer))
     }
 }
