@@ -120,7 +120,11 @@ async fn u02_no_other_site_sends_a_form_in_somebodys_name() {
         ("U02 choice", "patients", vec![("patient", "p1")]),
         ("U02 consent", "consent", vec![("decision", "allow"), ("scope-1-1", "openid")]),
         ("U02 disconnect", "manage", vec![("disconnect", "x")]),
-        ("U02 password", "manage", vec![("current", PASSWORD), ("new", "a long password"), ("again", "a long password")]),
+        (
+            "U02 password",
+            "manage",
+            vec![("current", PASSWORD), ("new", "a long password"), ("again", "a long password")],
+        ),
         ("U02 sign-out", "sign-out", vec![]),
     ];
     for (row, path, typed) in &forms {
@@ -263,7 +267,10 @@ async fn u05_nothing_of_one_tenant_opens_at_another() {
     // A request sealed for one.
     thief.get(&format!("authorize?resume={onward}")).await.expect(400);
     let page = thief.get("sign-in").await.expect(200);
-    thief.submit(&page, "sign-in", &[("username", "ada"), ("password", PASSWORD), ("onward", &onward)]).await.expect(400);
+    thief
+        .submit(&page, "sign-in", &[("username", "ada"), ("password", PASSWORD), ("onward", &onward)])
+        .await
+        .expect(400);
 }
 
 #[tokio::test]
@@ -313,7 +320,8 @@ async fn who_guesses_waits_and_learns_nothing() {
     };
     let plain = |answer: &Answer, name: &str| {
         let body = answer.body.replace(name, "<name>");
-        let sealed: Vec<String> = ["form", "onward"].iter().filter_map(|field_name| field(answer, field_name)).collect();
+        let sealed: Vec<String> =
+            ["form", "onward"].iter().filter_map(|field_name| field(answer, field_name)).collect();
         sealed.iter().fold(body, |body, sealed| body.replace(sealed.as_str(), "<sealed>"))
     };
     let wrong = attempt("ada", "a wrong password").await.expect(403);
