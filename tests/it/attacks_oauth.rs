@@ -32,7 +32,7 @@ impl World {
 
     async fn of(tenant: Tenant) -> Self {
         let app = tenant.register(app(Authentication::None, GRANTED)).await.client.id;
-        let user = tenant.account(Some("Patient/p1"), "patient/*.rs").await;
+        let user = tenant.user(Some("Patient/p1"), "patient/*.rs").await;
         Self { tenant, app, user }
     }
 

@@ -32,7 +32,7 @@ async fn a_public_app_gets_tokens_for_its_code_and_reads_its_patient_alone() {
     }
     let registered =
         tenant.register(app(Authentication::None, "openid fhirUser launch/patient patient/*.rs offline_access")).await;
-    let user = tenant.account(Some("Patient/p1"), "patient/*.rs").await;
+    let user = tenant.user(Some("Patient/p1"), "patient/*.rs").await;
     let mut request =
         approved(&registered.client.id, &user, "openid fhirUser launch/patient patient/*.rs offline_access", None);
     request.nonce = Some("n-1".to_owned());
@@ -68,7 +68,7 @@ async fn a_refresh_token_is_replaced_and_may_narrow() {
     let tenant = Tenant::fresh().await;
     let registered = tenant.register(app(Authentication::ClientSecret, "patient/*.rs offline_access")).await;
     let secret = registered.secret.as_deref().expect("a secret");
-    let user = tenant.account(Some("Patient/p1"), "patient/*.rs").await;
+    let user = tenant.user(Some("Patient/p1"), "patient/*.rs").await;
     let id = registered.client.id.as_str();
     let code = tenant.approve(approved(id, &user, "patient/*.rs offline_access", None)).await;
     let mut pairs = for_code(id, &code).to_vec();
@@ -117,7 +117,7 @@ async fn dpop_binds_tokens_to_a_key() {
     let tenant = Tenant::fresh().await;
     let registered = tenant.register(app(Authentication::None, "patient/*.rs offline_access")).await;
     let id = registered.client.id.as_str();
-    let user = tenant.account(Some("Patient/p1"), "patient/*.rs").await;
+    let user = tenant.user(Some("Patient/p1"), "patient/*.rs").await;
     let (prover, thief) = (ProofKey::generate(), ProofKey::generate());
     let now = tenant.server.clock.now().timestamp();
     let url = tenant.auth("token");

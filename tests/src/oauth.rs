@@ -95,7 +95,7 @@ impl Tenant {
     }
 
     /// Makes an account; the answer is its id.
-    pub async fn account(&self, fhir_user: Option<&str>, held: &str) -> String {
+    pub async fn user(&self, fhir_user: Option<&str>, held: &str) -> String {
         let id = Uuid::new_v4().to_string();
         let account = Account {
             id: id.clone(),
