@@ -19,6 +19,7 @@ mod starting;
 mod table;
 mod tenants;
 mod timing;
+mod tokens;
 mod ways;
 
 use postgres::Postgres;
@@ -26,7 +27,8 @@ use program::{Folder, Program};
 use table::Table;
 
 /// The parts, in the order they run. The last makes thousands of roles in the database that the others use.
-const PARTS: [&str; 8] = ["requests", "handshakes", "ways", "starting", "tenants", "timing", "slow", "roles"];
+const PARTS: [&str; 9] =
+    ["requests", "handshakes", "ways", "starting", "tenants", "timing", "slow", "tokens", "roles"];
 
 fn main() {
     // cargo adds options of its own, such as --bench.
@@ -83,6 +85,9 @@ fn main() {
     }
     if is_wanted("slow") {
         runtime.block_on(slow::run(&program, &folder, &server, &mut table));
+    }
+    if is_wanted("tokens") {
+        runtime.block_on(tokens::run(&program, &folder, &server, &mut table));
     }
     if is_wanted("roles") {
         roles::run(&postgres, &mut table);
