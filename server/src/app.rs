@@ -122,7 +122,8 @@ pub async fn start(parts: Parts) -> Result<Arc<App>, AppError> {
         trusted_proxies,
         started: vitals_fhir::temporal::instant(clock.now().timestamp_millis()),
         verifier: Verifier::new(Arc::clone(&clock), nonces),
-        keeper: JwksKeeper::new(egress, Arc::clone(&clock)),
+        keeper: JwksKeeper::new(egress.clone(), Arc::clone(&clock)),
+        egress,
         metrics: Metrics::new()?,
         documents: Documents {
             openapi: openapi::document(),

@@ -13,7 +13,7 @@ pub mod ending;
 pub mod keys;
 pub mod lockdown;
 pub mod passwords;
-pub mod revoke;
+pub mod provider;
 pub mod secrets;
 pub mod sessions;
 mod signers;
@@ -21,13 +21,8 @@ pub mod tokens;
 
 use std::sync::Arc;
 
-use vitals_access::{clock::Clock, dpop::DpopNonces, keys::SigningKey, tenant::Tenant};
-use vitals_store::{
-    control::poll::DirectoryFeed,
-    pool::TenantPool,
-    seal::MasterKey,
-    urls::{Urls, connect},
-};
+use vitals_access::{clock::Clock, dpop::DpopNonces, tenant::Tenant};
+use vitals_store::{control::poll::DirectoryFeed, pool::TenantPool, seal::MasterKey, urls::Urls};
 
 pub use self::{
     approve::{ApproveError, ApprovedRequest, approve},
@@ -41,6 +36,8 @@ pub use self::{
 pub struct People {
     /// Compares passwords, a few at a time.
     pub passwords: passwords::Passwords,
+    /// What outside providers said of themselves.
+    pub providers: provider::Providers,
     /// Addresses that failed.
     attempts: attempts::Attempts,
 }
@@ -72,12 +69,6 @@ impl Desk {
     /// The issuer of a tenant's own tokens.
     pub fn issuer(&self, tenant: &Tenant) -> String {
         format!("{}/t/{}/auth", self.public_url, tenant.name)
-    }
-
-    /// The key that a tenant signs access tokens with.
-    pub async fn signing_key(&self, tenant: &Tenant) -> Result<SigningKey, revoke::RevokeError> {
-        let mut conn = connect(&self.urls.app).await?;
-        Ok(vitals_store::control::keys::signing(&mut conn, &self.master_key, tenant).await?)
     }
 
     /// The FHIR base of a tenant: the audience of its tokens.

@@ -14,13 +14,15 @@ use reqwest::{StatusCode, Url, header, redirect};
 
 mod address;
 mod discovery;
+mod form;
 mod keys;
 #[cfg(test)]
 mod tests;
 
 pub use address::{Cidr, NotACidr};
 pub use discovery::{Discovered, DiscoveryError};
-pub use keys::{FetchedKeys, IssuerAway, JwksKeeper};
+pub use form::Form;
+pub use keys::{CLIENT, FetchedKeys, IssuerAway, JwksKeeper};
 
 use address::Reach;
 
@@ -72,6 +74,19 @@ pub fn install_tls_provider() {
     }
 }
 
+/// What is asked of an address.
+enum Asking {
+    /// Its document.
+    Get,
+    /// To take a form.
+    Post {
+        /// The form.
+        body: String,
+        /// The `Authorization` header.
+        authorization: Option<String>,
+    },
+}
+
 /// Fetches JSON from elsewhere, within the rules above.
 #[derive(Clone, Debug)]
 pub struct Egress {
@@ -92,17 +107,31 @@ impl Egress {
 
     /// Fetches a JSON document.
     pub async fn get_json(&self, text: &str) -> Result<String, EgressError> {
-        let url = url(text)?;
-        tokio::time::timeout(TIME, self.fetch(url)).await.unwrap_or(Err(EgressError::Time))
+        self.ask(text, Asking::Get).await
     }
 
-    async fn fetch(&self, url: Url) -> Result<String, EgressError> {
+    async fn ask(&self, text: &str, asking: Asking) -> Result<String, EgressError> {
+        let url = url(text)?;
+        tokio::time::timeout(TIME, self.fetch(url, asking)).await.unwrap_or(Err(EgressError::Time))
+    }
+
+    async fn fetch(&self, url: Url, asking: Asking) -> Result<String, EgressError> {
         let addresses = self.resolve(&url).await?;
         // Reading the system's certificates takes milliseconds of file reading and parsing.
         let (client, url) = tokio::task::spawn_blocking(move || client(&url, &addresses).map(|client| (client, url)))
             .await
             .map_err(|_| EgressError::Time)??;
-        let request = client.get(url).header(header::ACCEPT, "application/jwk-set+json, application/json");
+        let request = match asking {
+            Asking::Get => client.get(url).header(header::ACCEPT, "application/jwk-set+json, application/json"),
+            Asking::Post { body, authorization } => {
+                let request = client.post(url).header(header::ACCEPT, "application/json").body(body);
+                let request = request.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+                match authorization {
+                    Some(value) => request.header(header::AUTHORIZATION, value),
+                    None => request,
+                }
+            }
+        };
         let mut answer = request.send().await.map_err(failed)?;
         if answer.status() != StatusCode::OK {
             return Err(EgressError::Status(answer.status().as_u16()));

@@ -5,7 +5,7 @@
 
 mod bundle;
 pub(crate) mod cors;
-mod credentials;
+pub(crate) mod credentials;
 pub mod discovery;
 mod fhir;
 mod list;

@@ -21,7 +21,7 @@ use vitals_store::{
 
 use crate::{
     audit::AuditWriter,
-    egress::{Cidr, JwksKeeper},
+    egress::{Cidr, Egress, JwksKeeper},
     telemetry::metrics::Metrics,
     tls::Trust,
 };
@@ -71,6 +71,8 @@ pub struct App {
     pub documents: Documents,
     /// Keeps the keys of outside issuers.
     pub keeper: JwksKeeper,
+    /// Asks elsewhere.
+    pub egress: Egress,
     /// Lets so many large Bundles be read at once.
     pub large_bundles: Semaphore,
     /// How many requests are at work.

@@ -19,13 +19,14 @@ mod starting;
 mod table;
 mod tenants;
 mod timing;
+mod ways;
 
 use postgres::Postgres;
 use program::{Folder, Program};
 use table::Table;
 
 /// The parts, in the order they run. The last makes thousands of roles in the database that the others use.
-const PARTS: [&str; 7] = ["requests", "handshakes", "starting", "tenants", "timing", "slow", "roles"];
+const PARTS: [&str; 8] = ["requests", "handshakes", "ways", "starting", "tenants", "timing", "slow", "roles"];
 
 fn main() {
     // cargo adds options of its own, such as --bench.
@@ -56,6 +57,14 @@ fn main() {
         let own = Folder::make();
         runtime.block_on(handshakes::run(&program, &own, &mut table));
         if wanted == ["handshakes"] {
+            table.end();
+            return;
+        }
+    }
+    if is_wanted("ways") {
+        let own = Folder::make();
+        runtime.block_on(ways::run(&program, &own, &mut table));
+        if wanted == ["ways"] {
             table.end();
             return;
         }

@@ -4,7 +4,9 @@
 use std::{collections::BTreeSet, path::Path};
 
 /// The attacks, as ranges of their numbers.
-const NUMBERS: [(char, u32, u32); 11] = [
+const NUMBERS: [(char, u32, u32); 15] = [
+    ('J', 1, 36),
+    ('O', 1, 25),
     ('P', 1, 11),
     ('P', 17, 20),
     ('P', 22, 34),
@@ -16,6 +18,8 @@ const NUMBERS: [(char, u32, u32); 11] = [
     ('H', 4, 5),
     ('H', 7, 12),
     ('R', 7, 7),
+    ('U', 1, 5),
+    ('U', 8, 8),
 ];
 
 /// The numbers that a line of source has rows for: at the beginning of its texts and of names of its functions.

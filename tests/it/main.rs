@@ -1,8 +1,11 @@
 //! The one integration binary: tests speak HTTP to a real server on a real PostgreSQL (see the harness in `src`).
 
 mod administration;
+mod api_keys;
 mod attacks_covered;
 mod attacks_keys;
+mod attacks_oauth;
+mod attacks_pages;
 mod attacks_parser;
 mod attacks_patient;
 mod attacks_tenant;
@@ -10,6 +13,7 @@ mod attacks_tls;
 mod attacks_token;
 mod attacks_transport;
 mod behind_proxy;
+mod bound_tokens;
 mod bundle_batch;
 mod bundle_conditional;
 mod bundle_lists;
@@ -24,8 +28,12 @@ mod fhir_wire;
 mod isolation;
 mod layers;
 mod migrations;
+mod oauth_certificates;
+mod oauth_pages;
+mod oauth_token;
 mod operator;
 mod poisoning;
+mod revocations;
 mod scope_limits;
 mod scopes;
 mod search_attacks;

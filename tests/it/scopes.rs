@@ -352,7 +352,7 @@ async fn vitals_scopes_reach_vital_signs_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn user_scopes_reach_what_the_fhir_user_may() {
+async fn o05_user_scopes_reach_what_the_fhir_user_may() {
     judge_all(vec![
         row("user/*.rs", "rs=p1", "rs=hr1 spo mix lab").by("Patient/{p1}"),
         row("user/*.cruds", "c=; ruds=p1", "cruds=hr1 spo mix lab").by("{base}/Patient/{p1}"),

@@ -99,6 +99,13 @@ impl Answer {
         self
     }
 
+    /// Panics unless this leads on; the answer is where to.
+    #[track_caller]
+    pub fn expect_redirect(&self) -> &str {
+        assert_eq!(self.status, 303, "{}", self.body);
+        self.header("location")
+    }
+
     /// Panics unless this is an OperationOutcome with this status and issue code.
     #[track_caller]
     pub fn expect_outcome(self, status: u16, code: &str) -> Self {

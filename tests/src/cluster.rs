@@ -90,6 +90,11 @@ impl Cluster {
         self.embedded.as_ref().expect("not stopped yet")
     }
 
+    /// A connection as the login that serves.
+    pub async fn serving(&self) -> vitals_store::Connection {
+        urls::connect(&self.urls.app).await.expect("the login that serves can connect")
+    }
+
     /// A connection as the administering role, in the database of the tenants.
     pub async fn admin(&self) -> vitals_store::Connection {
         let url = self.urls.app_admin().expect("the embedded database has an administrator");

@@ -7,6 +7,7 @@
 
 pub mod answer;
 pub mod ask;
+pub mod browser;
 pub mod chance;
 pub mod clock;
 pub mod cluster;
@@ -14,11 +15,14 @@ pub mod examples;
 pub mod forge;
 pub mod issuer;
 pub mod ledger;
+pub mod oauth;
 pub mod oracle;
+pub mod people;
 pub mod pki;
 pub mod plant;
 pub mod poll;
 pub mod program;
+pub mod proof;
 pub mod raw;
 pub mod samples;
 pub mod secure;
@@ -30,6 +34,7 @@ pub mod walls;
 
 pub use answer::Answer;
 pub use ask::Ask;
+pub use browser::Browser;
 pub use chance::Chance;
 pub use clock::TestClock;
 pub use program::Program;

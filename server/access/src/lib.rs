@@ -14,6 +14,7 @@ pub mod directory;
 pub mod dpop;
 mod gate;
 mod hash;
+pub mod id_token;
 mod jws;
 pub mod keys;
 pub mod predicate;

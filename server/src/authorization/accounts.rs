@@ -15,7 +15,6 @@ use vitals_store::{
 use super::{
     Desk,
     passwords::{self, PasswordRefused},
-    revoke::{RevokeError, revoke},
 };
 
 /// Wrong passwords in a row that lock an account.
@@ -89,9 +88,6 @@ pub enum AccountError {
     /// A rule that could not be carried out.
     #[error(transparent)]
     Desk(#[from] super::DeskError),
-    /// What was taken back could not be written down.
-    #[error(transparent)]
-    Revoke(#[from] RevokeError),
 }
 
 /// How an attempt to sign in ended.
@@ -269,6 +265,6 @@ pub async fn end(desk: &Desk, tenant: &std::sync::Arc<Tenant>, id: &str) -> Resu
     if !known {
         return Err(AccountError::Unknown);
     }
-    revoke(desk, tenant, RevocationKind::User, id).await?;
+    desk.revoke(tenant, RevocationKind::User, id).await?;
     Ok(())
 }

@@ -9,14 +9,9 @@ use vitals_access::tenant::Tenant;
 use vitals_store::{
     StoreError,
     authorization::{Account, Session, SignedIn},
-    control::revocations::RevocationKind,
 };
 
-use super::{
-    Desk,
-    revoke::{RevokeError, revoke},
-    secrets,
-};
+use super::{Desk, secrets};
 
 /// Longest that somebody stays signed in: a shift.
 const LONGEST: TimeDelta = TimeDelta::hours(12);
@@ -56,15 +51,6 @@ pub async fn find(desk: &Desk, tenant: &Arc<Tenant>, secret: &str) -> Result<Opt
     }
     tx.commit().await?;
     Ok(found)
-}
-
-/// Ends a session, and with it what was to last as long.
-pub async fn end(desk: &Desk, tenant: &Arc<Tenant>, signed_in: &SignedIn) -> Result<(), RevokeError> {
-    let mut tx = desk.pool.authorization(tenant).await?;
-    tx.end_session(&signed_in.session.hash).await?;
-    tx.end_approvals_of_session(&signed_in.session.id, desk.clock.now()).await?;
-    tx.commit().await?;
-    revoke(desk, tenant, RevocationKind::Session, &signed_in.session.id).await
 }
 
 fn expires(tenant: &Tenant, now: DateTime<Utc>, created: DateTime<Utc>) -> DateTime<Utc> {

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use vitals_access::{
     settings::{Settings, Upstream},
     tenant::Tenant,
@@ -16,9 +15,8 @@ use super::{
     recorded::Recorder,
     tenant::{explained, known, wait_for_servers},
 };
+use crate::authorization::provider;
 
-/// What the secret of a tenant's client at an outside OpenID provider is sealed for.
-pub const SIGN_IN_SECRET: &str = "sign-in-client-secret";
 /// Largest file of certificates.
 const MAX_CA: usize = 64 * 1024;
 
@@ -128,8 +126,7 @@ fn upstream(
             let secret = std::fs::read_to_string(file).map_err(|error| {
                 CommandError::new(format!("cannot read --sign-in-secret-file {}: {error}", file.display()))
             })?;
-            let place = tenant.role.as_str().as_bytes();
-            Some(STANDARD.encode(opened.master_key()?.seal(SIGN_IN_SECRET, place, secret.trim().as_bytes())?))
+            Some(provider::seal_secret(&opened.master_key()?, &tenant.role, secret.trim())?)
         }
     };
     Ok(Upstream { issuer: issuer.to_owned(), client_id, sealed_secret, scope: "openid profile email".to_owned() })

@@ -11,6 +11,12 @@ pub struct Discovered {
     pub issuer: String,
     /// Where its keys are.
     pub jwks_uri: String,
+    /// Where people sign in, if they do.
+    #[serde(default)]
+    pub authorization_endpoint: Option<String>,
+    /// Where tokens are.
+    #[serde(default)]
+    pub token_endpoint: Option<String>,
 }
 
 /// Why an issuer could not be discovered.

@@ -25,6 +25,8 @@ const COOLDOWN: TimeDelta = TimeDelta::seconds(30);
 const REFRESH: TimeDelta = TimeDelta::minutes(5);
 /// Keys of an issuer that cannot be reached are used for this long.
 const KEEP: TimeDelta = TimeDelta::hours(1);
+/// What the names of registered clients begin with among those of issuers, which are URLs.
+pub const CLIENT: &str = "client:";
 /// Keys in a set; see [`KeySet`].
 const MAX_KEYS: usize = 100;
 
@@ -106,10 +108,14 @@ impl JwksKeeper {
         self.obtain(issuer, jwks_url, Need::Another).await
     }
 
-    /// Forgets every issuer but these (issuer, URL of its keys), after the registry changed.
+    /// Forgets every issuer but these (issuer, URL of its keys), after the registry changed, and every client whose keys
+    /// nobody fetched for so long that they are not used any more.
     pub fn keep_only<'a>(&self, issuers: impl IntoIterator<Item = (&'a str, &'a str)>) {
         let kept: HashSet<Source> = issuers.into_iter().map(|(issuer, url)| source(issuer, url)).collect();
-        self.0.slots().retain(|source, _| kept.contains(source));
+        let now = self.0.clock.now();
+        self.0.slots().retain(|source, slot| {
+            kept.contains(source) || (source.issuer.starts_with(CLIENT) && slot.usable(now).is_some())
+        });
     }
 
     /// Figures for the metrics page.

@@ -146,6 +146,7 @@ pub(super) async fn step(asked: &mut Asked<'_>, visitor: &Visitor, pending: &Pen
     let patient = match (&whose, whose.settle(chosen.as_deref())) {
         (_, Ok(None)) if wanted => return Ok(Step::Patient(whose)),
         (_, Ok(patient)) => patient,
+        (Patients::Any, Err(_)) if request.launch.is_none() => return Ok(Step::Patient(whose)),
         (Patients::These(ids), Err(_)) if ids.len() > 1 && request.launch.is_none() => return Ok(Step::Patient(whose)),
         (_, Err(_)) => return Err(tell(asked, request, "access_denied", "There is no patient this user may choose.")),
     };

@@ -1,7 +1,7 @@
 //! What the tokens of a request are bound to: the key of its DPoP proof (RFC 9449, section 5), its client's certificate
 //! (RFC 8705, section 3), or both.
 
-use poem::http::{HeaderName, HeaderValue, StatusCode};
+use poem::http::StatusCode;
 use serde_json::Value;
 use vitals_access::dpop::{self, DpopError, DpopExpected, DpopProof};
 use vitals_store::authorization::{Authentication, Client};
@@ -13,8 +13,6 @@ use crate::authorization::{secrets, tokens::Binding};
 const REMEMBERED: chrono::TimeDelta = chrono::TimeDelta::seconds(180);
 /// Carries the proof.
 const DPOP: &str = "dpop";
-/// Carries the nonce that the next proof should hold.
-pub(super) static DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 
 /// What tokens for this client are bound to, in this request.
 pub(super) async fn of(asked: &Asked<'_>, client: &Client) -> Result<Binding, OauthError> {
@@ -30,11 +28,6 @@ pub(super) async fn of(asked: &Asked<'_>, client: &Client) -> Result<Binding, Oa
         return Err(invalid_proof("Tokens here are bound to a key: send a DPoP proof, or show a client certificate."));
     }
     Ok(binding)
-}
-
-/// The nonce for the next proof.
-pub(super) fn nonce(asked: &Asked<'_>) -> Option<HeaderValue> {
-    HeaderValue::from_str(&asked.app.verifier.nonce()).ok()
 }
 
 /// The proof in the request's header, if there is one, judged but for its memory.
@@ -54,15 +47,9 @@ fn proof(asked: &Asked<'_>, needs_nonce: bool) -> Result<Option<DpopProof>, Oaut
         Ok(proof) => Ok(Some(proof)),
         Err(DpopError::Invalid(reason)) => Err(invalid_proof(&format!("The DPoP proof is refused: {reason}."))),
         Err(DpopError::UseNonce) => {
-            let error = OauthError::named(
-                StatusCode::BAD_REQUEST,
-                "use_dpop_nonce",
-                "The DPoP proof must hold the nonce in the header DPoP-Nonce.",
-            );
-            Err(match nonce(asked) {
-                Some(nonce) => error.with(DPOP_NONCE.clone(), nonce),
-                None => error,
-            })
+            // The header stands in every answer to a request with a proof.
+            let description = "The DPoP proof must hold the nonce in the header DPoP-Nonce.";
+            Err(OauthError::named(StatusCode::BAD_REQUEST, "use_dpop_nonce", description))
         }
     }
 }

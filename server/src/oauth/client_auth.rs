@@ -22,6 +22,7 @@ use crate::{
         clients::{self, CertificateName},
         secrets,
     },
+    egress::CLIENT,
     state::App,
 };
 
@@ -204,7 +205,7 @@ async fn keys(app: &App, tenant: &Arc<Tenant>, client: &Client, wanted: Wanted) 
     let Some(url) = &client.jwks_url else {
         return Ok(KeySet::from_jwks(client.jwks.as_deref().unwrap_or("")).0);
     };
-    let name = format!("client:{}:{}", tenant.role, client.id);
+    let name = format!("{CLIENT}{}:{}", tenant.role, client.id);
     let fetched = match wanted {
         Wanted::Any => app.keeper.keys_for(&name, url).await,
         Wanted::Another => app.keeper.keys_after_miss(&name, url).await,

@@ -42,6 +42,23 @@ impl Form {
         Self::of(&text)
     }
 
+    /// Reads a body that may be a JSON object as well: its texts as they are, anything else as JSON writes it.
+    pub(crate) async fn read_any(incoming: &mut Incoming) -> Result<Self, OauthError> {
+        let media = incoming.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+        if !media.split(';').next().unwrap_or("").trim().eq_ignore_ascii_case("application/json") {
+            return Self::read(incoming).await;
+        }
+        let bytes = incoming.read_body(MAX_BODY).await?;
+        let object: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_slice(&bytes).map_err(|_| OauthError::invalid_request("The body is no JSON object."))?;
+        let text = |value: serde_json::Value| match value {
+            serde_json::Value::String(text) => text,
+            serde_json::Value::Null => String::new(),
+            other => other.to_string(),
+        };
+        Self::of_pairs(object.into_iter().map(|(name, value)| (name, text(value))).collect())
+    }
+
     /// A parameter; one without a value is as if it were not there (RFC 6749, section 3.1).
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0
@@ -54,6 +71,13 @@ impl Form {
     /// A parameter that has to be there.
     pub(crate) fn require(&self, name: &str) -> Result<&str, OauthError> {
         self.get(name).ok_or_else(|| OauthError::invalid_request(format!("The parameter {name} is missing.")))
+    }
+
+    /// The same with one more, in place of one that says nothing.
+    pub(crate) fn with(mut self, name: &str, value: String) -> Self {
+        self.0.retain(|(known, _)| known != name);
+        self.0.push((name.to_owned(), value));
+        self
     }
 
     /// All of them.

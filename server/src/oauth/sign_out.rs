@@ -12,7 +12,6 @@ use super::{
     page::{self, Site},
     visitor::Visitor,
 };
-use crate::authorization::sessions;
 
 /// Signs out.
 pub(super) async fn answer(mut asked: Asked<'_>) -> Result<Response, OauthError> {
@@ -23,7 +22,7 @@ pub(super) async fn answer(mut asked: Asked<'_>) -> Result<Response, OauthError>
     let form = Form::read(asked.incoming).await?;
     visitor.check(&asked, &form)?;
     if let Some(signed_in) = visitor.signed_in.take() {
-        sessions::end(&asked.app.desk, asked.tenant, &signed_in).await.map_err(|_| OauthError::unavailable())?;
+        asked.app.desk.end_session(asked.tenant, &signed_in.session.id).await.map_err(|_| OauthError::unavailable())?;
     }
     let page = page::SignedOut { site: Site::of(&asked, &visitor) };
     let mut response = page::answer(StatusCode::OK, &page, None)?;

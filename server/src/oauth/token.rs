@@ -6,11 +6,12 @@ use poem::{
 };
 use serde_json::{Map, Value, json};
 use vitals_access::tenant::Tenant;
+use vitals_store::authorization::Client;
 
 use super::{Asked, OauthError, binding, client_auth, form::Form};
 use crate::{
     authorization::{
-        DeskError,
+        DeskError, secrets,
         tokens::{self, Asking, Binding, BroughtCode, Issued, TokenError},
     },
     rest::respond,
@@ -23,7 +24,11 @@ pub(super) async fn answer(mut asked: Asked<'_>) -> Result<Response, OauthError>
     }
     let form = Form::read(asked.incoming).await?;
     let grant = form.require("grant_type")?.to_owned();
+    let form = if grant == "refresh_token" { named(&asked, form).await? } else { form };
     let client = client_auth::client(&mut asked, &form).await?;
+    if !may_use(&client, &grant) {
+        return Err(OauthError::unauthorized_client("The client did not register this grant_type."));
+    }
     let binding = binding::of(&asked, &client).await?;
     let asking = Asking { client: &client, binding: &binding };
     let (desk, tenant) = (&asked.app.desk, asked.tenant);
@@ -50,10 +55,33 @@ pub(super) async fn answer(mut asked: Asked<'_>) -> Result<Response, OauthError>
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
-    if let Some(nonce) = binding::nonce(&asked).filter(|_| binding.jkt.is_some()) {
-        headers.insert(binding::DPOP_NONCE.clone(), nonce);
-    }
     Ok(response)
+}
+
+/// A refresh that does not say which client it is of is its token's: SMART's request for it has no `client_id`, and npm
+/// `fhirclient` sends none. A client that can prove who it is still has to.
+async fn named(asked: &Asked<'_>, form: Form) -> Result<Form, OauthError> {
+    let says = form.get("client_id").or(form.get("client_assertion")).is_some();
+    let Some(token) = form.get("refresh_token") else { return Ok(form) };
+    if says || asked.incoming.headers.contains_key(header::AUTHORIZATION) {
+        return Ok(form);
+    }
+    let mut tx = asked.app.pool.authorization(asked.tenant).await?;
+    let found = tx.refresh_token(&secrets::hash(token)).await?;
+    let approval = match found {
+        Some(found) => tx.approval(&found.token.approval).await?,
+        None => None,
+    };
+    tx.commit().await?;
+    let client = approval.ok_or(TokenError::Grant("the refresh token is not good"))?.client;
+    Ok(form.with("client_id", client))
+}
+
+/// Whether a client that registered its grants registered this one (RFC 7591, section 2). What it refreshes was granted.
+fn may_use(client: &Client, grant: &str) -> bool {
+    let metadata: Value = serde_json::from_str(&client.metadata).unwrap_or_default();
+    let registered = metadata["grant_types"].as_array();
+    grant == "refresh_token" || registered.is_none_or(|grants| grants.iter().any(|registered| registered == grant))
 }
 
 /// The tokens and the launch context (<https://hl7.org/fhir/smart-app-launch/scopes-and-launch-context.html>).

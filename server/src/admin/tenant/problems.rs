@@ -6,9 +6,7 @@ use vitals_store::StoreError;
 
 use super::Problem;
 use crate::{
-    authorization::{
-        DeskError, accounts::AccountError, api_keys::ApiKeyError, clients::ClientError, revoke::RevokeError,
-    },
+    authorization::{DeskError, accounts::AccountError, api_keys::ApiKeyError, clients::ClientError},
     failure::Failure,
 };
 
@@ -29,17 +27,6 @@ impl From<DeskError> for Problem {
     }
 }
 
-impl From<RevokeError> for Problem {
-    fn from(error: RevokeError) -> Self {
-        match error {
-            RevokeError::Store(error) => error.into(),
-            RevokeError::Control(error) => error.into(),
-            RevokeError::Connect(error) => error.into(),
-            RevokeError::Stale(error) => error.into(),
-        }
-    }
-}
-
 impl From<ClientError> for Problem {
     fn from(error: ClientError) -> Self {
         match error {
@@ -56,7 +43,6 @@ impl From<AccountError> for Problem {
             AccountError::Taken => Self::taken(sentence(&error)),
             AccountError::Unknown => Self::no_such("user"),
             AccountError::Store(error) => error.into(),
-            AccountError::Revoke(error) => error.into(),
             AccountError::Desk(error) => error.into(),
             _ => Self::unprocessable(sentence(&error)),
         }

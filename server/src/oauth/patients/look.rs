@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use vitals_access::{
     access::Access,
-    keys::ACCESS_TOKEN,
     proof::{Circumstances, Credential},
     scope,
     verifier::Base,
@@ -123,8 +122,7 @@ async fn access(
     if let Some(patient) = patient {
         claims["patient"] = patient.into();
     }
-    let key = app.desk.signing_key(tenant).await.map_err(|_| OauthError::unavailable())?;
-    let token = key.sign(ACCESS_TOKEN, &claims);
+    let token = app.desk.sign_access(tenant, &claims).await.map_err(|_| OauthError::unavailable())?;
     let directory = app.directory()?;
     let base = Base::Tenant(tenant.name.clone());
     match app.verifier.verify(&directory, &Credential::Bearer(&token), &Circumstances::inside(&base)) {
