@@ -39,7 +39,7 @@ async fn a_public_app_refreshes_without_naming_itself_and_no_other_does() {
         let pairs = [("grant_type", "refresh_token"), ("refresh_token", refresh), ("client_id", "")];
         let answer = tenant.ask("token", &pairs).await;
 
-        assert_eq!(answer.status, status, "{}", answer.text());
+        assert_eq!(answer.status, status, "{}", answer.json());
         if status == 400 {
             assert_eq!(answer.json()["error"], "invalid_client");
         }
