@@ -28,7 +28,8 @@ function request(more = {}) {
 
 /** What axe finds on a page: nothing. */
 async function looked(page, name) {
-  const { violations } = await new AxeBuilder({ page }).analyze();
+  const { passes, violations } = await new AxeBuilder({ page }).analyze();
+  assert.ok(passes.some(({ id }) => id === "color-contrast"), `${name}: axe did not look`);
   const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`);
   assert.deepEqual(found, [], name);
   // A target of 44 pixels (WCAG 2.2, 2.5.5).
