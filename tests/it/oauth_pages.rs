@@ -322,7 +322,14 @@ async fn a_password_is_changed_by_who_knows_it() {
         let answer = browser.submit(&page, "manage", &typed).await;
         assert_eq!(answer.status, 403, "{what}: {}", answer.body);
     }
-    browser.submit(&page, "manage", &change(PASSWORD, new, new)).await.expect(200);
+    let mut elsewhere = Browser::at(&tenant);
+    let other = elsewhere.get("manage").await;
+    elsewhere.sign_in(&other, "ada", PASSWORD).await.expect(200);
+    let answer = browser.submit(&page, "manage", &change(PASSWORD, new, new)).await.expect(303);
+    let page = browser.follow(answer).await.expect(200);
+    assert!(text(&page).contains("Your password is changed"), "{}", page.body);
+    // Whoever was signed in by the old one is not any more.
+    assert!(elsewhere.get("manage").await.expect(200).body.contains("name=\"username\""));
     let mut browser = Browser::at(&tenant);
     let page = browser.get("manage").await;
     browser.sign_in(&page, "ada", PASSWORD).await.expect(403);

@@ -189,7 +189,7 @@ async fn online_access_ends_with_the_session_and_offline_access_does_not() {
     let allowed = "patient/*.rs offline_access online_access";
     let registered = tenant.register(app(Authentication::None, allowed)).await;
     let id = registered.client.id.as_str();
-    let user = tenant.account(Some("Patient/p1"), "patient/*.rs").await;
+    let user = tenant.user(Some("Patient/p1"), "patient/*.rs").await;
     let session = tenant.session(&user).await;
     let mut tokens = Vec::new();
     for granted in ["patient/*.rs online_access", "patient/*.rs offline_access"] {
@@ -224,7 +224,7 @@ async fn a_code_may_be_bound_to_a_key_beforehand() {
     let tenant = Tenant::fresh().await;
     let registered = tenant.register(app(Authentication::None, "patient/*.rs")).await;
     let id = registered.client.id.as_str();
-    let user = tenant.account(Some("Patient/p1"), "patient/*.rs").await;
+    let user = tenant.user(Some("Patient/p1"), "patient/*.rs").await;
     let (key, thief) = (ProofKey::generate(), ProofKey::generate());
     let mut request = approved(id, &user, "patient/*.rs", None);
     request.jkt = Some(key.jkt());
@@ -248,7 +248,7 @@ async fn the_record_says_who_got_what_and_who_only_says_so() {
     let tenant = Tenant::fresh().await;
     let registered = tenant.register(app(Authentication::None, "patient/*.rs")).await;
     let id = registered.client.id.as_str();
-    let user = tenant.account(Some("Patient/p1"), "patient/*.rs").await;
+    let user = tenant.user(Some("Patient/p1"), "patient/*.rs").await;
     let code = tenant.approve(approved(id, &user, "patient/*.rs", None)).await;
     let good = tenant.ask("token", &for_code(id, &code)).await.expect(200);
     let record = tenant.record_of(good.header("x-request-id")).await;
@@ -273,7 +273,7 @@ async fn an_app_may_want_its_id_tokens_by_es256() {
     new.metadata = json!({ "id_token_signed_response_alg": "ES256" }).to_string();
     let registered = tenant.register(new).await;
     let id = registered.client.id.as_str();
-    let user = tenant.account(Some("Patient/p1"), "patient/*.rs").await;
+    let user = tenant.user(Some("Patient/p1"), "patient/*.rs").await;
     let code = tenant.approve(approved(id, &user, "openid patient/*.rs", None)).await;
     let tokens = tenant.ask("token", &for_code(id, &code)).await.expect(200).json();
     let said = header(tokens["id_token"].as_str().expect("an id_token"));
