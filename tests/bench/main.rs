@@ -27,12 +27,7 @@ use program::{Folder, Program};
 use table::Table;
 
 /// The parts, in the order they run. The last makes thousands of roles in the database that the others use.
-<<<<<<< HEAD
 const PARTS: [&str; 9] = ["requests", "handshakes", "ways", "starting", "tenants", "timing", "slow", "tokens", "roles"];
-=======
-const PARTS: [&str; 9] =
-    ["requests", "handshakes", "ways", "starting", "tenants", "timing", "slow", "tokens", "roles"];
->>>>>>> conf
 
 fn main() {
     // cargo adds options of its own, such as --bench.

@@ -31,10 +31,7 @@ mod migrations;
 mod oauth_certificates;
 mod oauth_pages;
 mod oauth_provider;
-<<<<<<< HEAD
-=======
 mod oauth_smart;
->>>>>>> conf
 mod oauth_token;
 mod operator;
 mod poisoning;

@@ -14,12 +14,7 @@ const SCOPES: &str = "openid fhirUser launch patient/*.rs offline_access";
 
 /// What a confidential app brings for its code.
 fn for_code(code: &str) -> [(&str, &str); 4] {
-    [
-        ("grant_type", "authorization_code"),
-        ("code", code),
-        ("redirect_uri", CALLBACK),
-        ("code_verifier", VERIFIER),
-    ]
+    [("grant_type", "authorization_code"), ("code", code), ("redirect_uri", CALLBACK), ("code_verifier", VERIFIER)]
 }
 
 #[tokio::test]
