@@ -24,7 +24,6 @@ use std::sync::Arc;
 use vitals_access::{clock::Clock, dpop::DpopNonces, tenant::Tenant};
 use vitals_store::{control::poll::DirectoryFeed, pool::TenantPool, seal::MasterKey, urls::Urls};
 
-
 pub use self::{
     approve::{ApproveError, ApprovedRequest, approve},
     context::{LaunchContext, Patients},

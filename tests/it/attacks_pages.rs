@@ -13,6 +13,9 @@ use vitals_tests::{
 const ASKED: &str = "launch/patient openid patient/Observation.rs online_access";
 const SCRIPT: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>";
 
+/// A form: its row, its path, and what is typed.
+type Form = (&'static str, &'static str, Vec<(&'static str, &'static str)>);
+
 /// A tenant with somebody and an app.
 async fn ready() -> Tenant {
     let tenant = Tenant::fresh().await;
@@ -115,12 +118,16 @@ async fn u02_no_other_site_sends_a_form_in_somebodys_name() {
     let others = field(&other.get("sign-in").await, "form").expect("a token");
     let session = session_of(&browser, &tenant);
 
-    let forms: [(&str, &str, Vec<(&str, &str)>); 6] = [
+    let forms: [Form; 6] = [
         ("U02 sign-in", "sign-in", vec![("username", "ada"), ("password", PASSWORD)]),
         ("U02 choice", "patients", vec![("patient", "p1")]),
         ("U02 consent", "consent", vec![("decision", "allow"), ("scope-1-1", "openid")]),
         ("U02 disconnect", "manage", vec![("disconnect", "x")]),
-        ("U02 password", "manage", vec![("current", PASSWORD), ("new", "a long password"), ("again", "a long password")]),
+        (
+            "U02 password",
+            "manage",
+            vec![("current", PASSWORD), ("new", "a long password"), ("again", "a long password")],
+        ),
         ("U02 sign-out", "sign-out", vec![]),
     ];
     for (row, path, typed) in &forms {
@@ -285,7 +292,10 @@ async fn u05_nothing_of_one_tenant_opens_at_another() {
     // A request sealed for one.
     thief.get(&format!("authorize?resume={onward}")).await.expect(400);
     let page = thief.get("sign-in").await.expect(200);
-    thief.submit(&page, "sign-in", &[("username", "ada"), ("password", PASSWORD), ("onward", &onward)]).await.expect(400);
+    thief
+        .submit(&page, "sign-in", &[("username", "ada"), ("password", PASSWORD), ("onward", &onward)])
+        .await
+        .expect(400);
 }
 
 #[tokio::test]
@@ -340,7 +350,8 @@ async fn who_guesses_waits_and_learns_nothing() {
     };
     let plain = |answer: &Answer, name: &str| {
         let body = answer.body.replace(name, "<name>");
-        let sealed: Vec<String> = ["form", "onward"].iter().filter_map(|field_name| field(answer, field_name)).collect();
+        let sealed: Vec<String> =
+            ["form", "onward"].iter().filter_map(|field_name| field(answer, field_name)).collect();
         sealed.iter().fold(body, |body, sealed| body.replace(sealed.as_str(), "<sealed>"))
     };
     let wrong = attempt("ada", "a wrong password").await.expect(403);

@@ -108,6 +108,9 @@ mod tests {
 
     const NOW: i64 = 1_800_000_000;
 
+    /// What is changed, and whether it is still taken.
+    type Case = (&'static str, fn(&mut Value), bool);
+
     fn claims() -> Value {
         json!({ "iss": "https://id.example", "sub": "s1", "aud": "us", "exp": NOW + 60, "iat": NOW, "nonce": "n" })
     }
@@ -124,9 +127,16 @@ mod tests {
     #[test]
     fn only_what_the_provider_says_to_us_now_is_taken() {
         let key = SigningKey::generate(SigningAlgorithm::Es256);
-        let cases: [(&str, fn(&mut Value), bool); 16] = [
+        let cases: [Case; 16] = [
             ("as it is", |_| {}, true),
-            ("to several, issued to us", |claims| { claims["aud"] = json!(["x", "us"]); claims["azp"] = "us".into() }, true),
+            (
+                "to several, issued to us",
+                |claims| {
+                    claims["aud"] = json!(["x", "us"]);
+                    claims["azp"] = "us".into();
+                },
+                true,
+            ),
             ("within the leeway", |claims| claims["exp"] = (NOW - 59).into(), true),
             ("another issuer", |claims| claims["iss"] = "https://id.example/".into(), false),
             ("another client", |claims| claims["aud"] = "them".into(), false),
@@ -134,11 +144,23 @@ mod tests {
             ("to several, issued to whom", |claims| claims["aud"] = json!(["us", "x"]), false),
             ("issued to another", |claims| claims["azp"] = "them".into(), false),
             ("another request", |claims| claims["nonce"] = "m".into(), false),
-            ("no request", |claims| { claims.as_object_mut().unwrap().remove("nonce"); }, false),
+            (
+                "no request",
+                |claims| {
+                    claims.as_object_mut().unwrap().remove("nonce");
+                },
+                false,
+            ),
             ("expired", |claims| claims["exp"] = (NOW - 60).into(), false),
             ("no end", |claims| claims["exp"] = Value::Null, false),
             ("not yet issued", |claims| claims["iat"] = (NOW + 61).into(), false),
-            ("no beginning", |claims| { claims.as_object_mut().unwrap().remove("iat"); }, false),
+            (
+                "no beginning",
+                |claims| {
+                    claims.as_object_mut().unwrap().remove("iat");
+                },
+                false,
+            ),
             ("not yet good", |claims| claims["nbf"] = (NOW + 61).into(), false),
             ("nobody", |claims| claims["sub"] = "".into(), false),
         ];
@@ -152,7 +174,8 @@ mod tests {
 
     #[test]
     fn only_keys_of_the_provider_sign_and_only_id_tokens() {
-        let (key, other) = (SigningKey::generate(SigningAlgorithm::Es256), SigningKey::generate(SigningAlgorithm::Rs256));
+        let (key, other) =
+            (SigningKey::generate(SigningAlgorithm::Es256), SigningKey::generate(SigningAlgorithm::Rs256));
         assert!(judged(&other.sign("JWT", &claims()), &[&key, &other]).is_ok());
         assert_eq!(judged(&other.sign("JWT", &claims()), &[&key]), Err(IdTokenError::UnknownKey));
         for kind in ["at+jwt", "dpop+jwt", "logout+jwt"] {

@@ -51,12 +51,7 @@ pub enum Look {
 }
 
 /// Who is signed in by this cookie.
-pub async fn find(
-    desk: &Desk,
-    tenant: &Arc<Tenant>,
-    secret: &str,
-    look: Look,
-) -> Result<Option<SignedIn>, StoreError> {
+pub async fn find(desk: &Desk, tenant: &Arc<Tenant>, secret: &str, look: Look) -> Result<Option<SignedIn>, StoreError> {
     let now = desk.clock.now();
     let hash = secrets::hash(secret);
     let mut tx = desk.pool.authorization(tenant).await?;

@@ -17,9 +17,9 @@ impl Egress {
     /// Sends a form; the answer is JSON.
     pub async fn post_form(&self, address: &str, form: &Form<'_>) -> Result<String, EgressError> {
         let encoded = |text: &str| form_text(&[(String::new(), text.to_owned())]).split_off(1);
-        let authorization = form.client.map(|(id, secret)| {
-            format!("Basic {}", STANDARD.encode(format!("{}:{}", encoded(id), encoded(secret))))
-        });
+        let authorization = form
+            .client
+            .map(|(id, secret)| format!("Basic {}", STANDARD.encode(format!("{}:{}", encoded(id), encoded(secret)))));
         self.ask(address, Asking::Post { body: form_text(&form.pairs), authorization }).await
     }
 }

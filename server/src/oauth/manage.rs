@@ -76,11 +76,7 @@ async fn disconnect(asked: &mut Asked<'_>, signed_in: &SignedIn, id: &str) -> Re
 }
 
 /// Changes the password; what is wrong with it where that was not done.
-async fn change_password(
-    asked: &mut Asked<'_>,
-    signed_in: &SignedIn,
-    form: &Form,
-) -> Result<Option<Said>, OauthError> {
+async fn change_password(asked: &mut Asked<'_>, signed_in: &SignedIn, form: &Form) -> Result<Option<Said>, OauthError> {
     let typed = |name: &str| form.get(name).unwrap_or_default();
     let (account, new) = (&signed_in.account, typed("new"));
     if new != typed("again") {

@@ -94,14 +94,20 @@ pub(super) async fn answer(mut asked: Asked<'_>) -> Result<Response, OauthError>
         under_way.issuer == provider.issuer && secrets::same(&under_way.state, state)
     });
     let Some(under_way) = under_way else {
-        return Err(OauthError::invalid_request("This sign-in was not begun at this browser, or is over. Begin again."));
+        return Err(OauthError::invalid_request(
+            "This sign-in was not begun at this browser, or is over. Begin again.",
+        ));
     };
     // Who mixes up two providers is caught here (RFC 9207).
     if form.get("iss").is_some_and(|issuer| issuer != provider.issuer) {
         return Err(OauthError::invalid_request("The answer is another provider's."));
     }
     let Some(code) = form.get("code") else {
-        return Err(OauthError::named(StatusCode::FORBIDDEN, "access_denied", "Signing in at the provider did not work."));
+        return Err(OauthError::named(
+            StatusCode::FORBIDDEN,
+            "access_denied",
+            "Signing in at the provider did not work.",
+        ));
     };
     let onward = Onward::open(app, &tenant, &under_way.onward)?;
     let subject = subject(&asked, provider, &under_way, code).await?;

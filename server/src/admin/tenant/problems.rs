@@ -6,9 +6,7 @@ use vitals_store::StoreError;
 
 use super::Problem;
 use crate::{
-    authorization::{
-        DeskError, accounts::AccountError, api_keys::ApiKeyError, clients::ClientError,
-    },
+    authorization::{DeskError, accounts::AccountError, api_keys::ApiKeyError, clients::ClientError},
     failure::Failure,
 };
 
