@@ -66,8 +66,10 @@ export async function answerTo(context, url, redirectUri, person, choices = {}) 
     });
   });
   await page.goto(url.href ?? url);
-  const sentences = await approve(page, person, choices);
-  choices.said?.push(...sentences);
+  const approved = approve(page, person, choices).then((sentences) => choices.said?.push(...sentences));
+  // The app may be answered before there is anything to approve.
+  answered.then(() => approved.catch(() => {}));
+  await Promise.race([approved, answered]);
   const answer = await answered;
   await page.close();
   return answer;

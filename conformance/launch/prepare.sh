@@ -26,7 +26,7 @@ serve_app() {
 }
 
 register() {
-  local whole="launch launch/patient openid fhirUser offline_access patient/*.rs"
+  local whole="launch launch/patient openid fhirUser offline_access online_access patient/*.rs"
   node "$launch/backend.mjs" key "$work/node.jwks" "$work/node.key" || return 1
   "$python" "$launch/backend.py" key "$work/python.jwks" "$work/python.key" || return 1
   client "$CLINIC" vitals-chart "$whole" --name "Vitals chart" --redirect-uri "$app" --launch-uri "${app}launch.html" || return 1
@@ -56,17 +56,15 @@ prepare_launch() {
   "$vitals" user create --tenant "$CLINIC" --username clerk --name "Carl Clerk" --scope users:read \
     --json >"$work/clerk.json" || return 1
   serve_app && register || return 1
-  local admin
-  admin="$("$vitals" token --tenant "$CLINIC" --scope admin:users --client registry)" || return 1
-  "$python" - "$work" "$url" "$app" "$CLINIC" "$NEIGHBOUR" "$admin" >"$world" <<'PYTHON' || return 1
+  "$python" - "$work" "$url" "$app" "$CLINIC" "$NEIGHBOUR" >"$world" <<'PYTHON' || return 1
 import json, sys
-work, url, app, clinic, neighbour, admin = sys.argv[1:]
+work, url, app, clinic, neighbour = sys.argv[1:]
 read = lambda name: json.load(open(f"{work}/{name}.json", encoding="utf-8"))
 person = lambda name: {key: read(name)[key] for key in ("username", "password")}
 secret = lambda name: {"id": read(name)["client_id"], "secret": read(name)["client_secret"]}
 print(json.dumps({
     "url": url, "app": app, "tenant": clinic, "neighbour": neighbour, "client": "vitals-chart", "patient": "ida",
-    "ehr": secret("ehr"), "portal": secret("portal"), "admin": admin,
+    "ehr": secret("ehr"), "portal": secret("portal"),
     "practitioner": person("practitioner"), "person": person("person"), "clerk": person("clerk"),
     "truth": read("truth"),
 }))

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use poem::Response;
+use poem::{Response, http::StatusCode};
 use vitals_access::{
     audit::AuditRecord,
     tenant::{Tenant, TenantName, TenantStatus},
@@ -75,7 +75,10 @@ pub(crate) async fn answer(app: Arc<App>, mut incoming: Incoming, name: TenantNa
     let answered = match &tenant {
         Ok(tenant) => {
             let asked_of = Asked { app: &app, incoming: &mut incoming, tenant, record: &mut record };
-            endpoint(asked, asked_of).await
+            match certified(asked, &asked_of) {
+                Ok(()) => endpoint(asked, asked_of).await,
+                Err(error) => Err(error),
+            }
         }
         Err(error) => Err(error.clone()),
     };
@@ -105,10 +108,30 @@ fn refused(asked: Auth, tenant: Option<&Tenant>, error: OauthError, request_id: 
     if asked.is_page() { page::failed(tenant, &error, request_id) } else { error.into_response() }
 }
 
+/// Refuses who shows no certificate where the tenant wants one with every request: one that an authority vouches for, or
+/// that some client registered as its own.
+fn certified(asked: Auth, of: &Asked<'_>) -> Result<(), OauthError> {
+    if asked.is_document() || !of.tenant.settings.require_certificate {
+        return Ok(());
+    }
+    let directory = of.app.directory()?;
+    let good = of.incoming.certificate.as_ref().is_some_and(|certificate| {
+        certificate.is_vouched_for(&of.tenant.role) || directory.is_registered_certificate(certificate.thumbprint())
+    });
+    let description = "This organisation wants a client certificate with every request.";
+    if good { Ok(()) } else { Err(OauthError::named(StatusCode::FORBIDDEN, "access_denied", description)) }
+}
+
 async fn endpoint(asked: Auth, of: Asked<'_>) -> Result<Response, OauthError> {
     match asked {
-        Auth::Metadata => metadata::answer(of),
+        Auth::Metadata => metadata::answer(&of),
         Auth::Token => token::answer(of).await,
+        Auth::Par => par::answer(of).await,
+        Auth::Introspect => introspect::answer(of).await,
+        Auth::Revoke => revoke::answer(of).await,
+        Auth::Register => register::answer(of).await,
+        Auth::Userinfo => userinfo::answer(of).await,
+        Auth::Launch => launch::answer(of).await,
         Auth::Authorize => authorize::answer(of).await,
         Auth::SignIn => sign_in::answer(of).await,
         Auth::SignOut => sign_out::answer(of).await,
@@ -117,12 +140,6 @@ async fn endpoint(asked: Auth, of: Asked<'_>) -> Result<Response, OauthError> {
         Auth::Manage => manage::answer(of).await,
         Auth::Callback => upstream::answer(of).await,
         Auth::Style => page::style(&of),
-        Auth::Par => par::answer(of).await,
-        Auth::Introspect => introspect::answer(of).await,
-        Auth::Revoke => revoke::answer(of).await,
-        Auth::Register => register::answer(of).await,
-        Auth::Userinfo => userinfo::answer(of).await,
-        Auth::Launch => launch::answer(of).await,
     }
 }
 

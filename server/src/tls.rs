@@ -28,6 +28,7 @@ mod reload;
 mod trust;
 mod verifier;
 
+pub(crate) use authorities::is_of_nobody;
 pub use authorities::{Authorities, Rejected};
 pub use files::{Loaded, TlsError};
 pub use trust::Trust;

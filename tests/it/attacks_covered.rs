@@ -4,10 +4,9 @@
 use std::{collections::BTreeSet, path::Path};
 
 /// The attacks, as ranges of their numbers.
-const NUMBERS: [(char, u32, u32); 16] = [
+const NUMBERS: [(char, u32, u32); 15] = [
     ('J', 1, 36),
-    ('O', 1, 11),
-    ('O', 25, 25),
+    ('O', 1, 25),
     ('P', 1, 11),
     ('P', 17, 20),
     ('P', 22, 34),

@@ -61,12 +61,14 @@ pub fn shared() -> &'static Cluster {
 /// clients for those.
 pub async fn apart() -> &'static Cluster {
     static CLUSTER: tokio::sync::OnceCell<&'static Cluster> = tokio::sync::OnceCell::const_new();
-    let start = async || {
-        let options = EmbeddedOptions { fsync: false, max_connections: 100 };
-        let started = runtime().spawn(Cluster::start(options)).await.expect("the cluster starts");
-        &*Box::leak(Box::new(started))
-    };
-    CLUSTER.get_or_init(start).await
+    CLUSTER.get_or_init(alone).await
+}
+
+/// One that nobody else is on.
+pub async fn alone() -> &'static Cluster {
+    let options = EmbeddedOptions { fsync: false, max_connections: 100 };
+    let started = runtime().spawn(Cluster::start(options)).await.expect("the cluster starts");
+    Box::leak(Box::new(started))
 }
 
 impl Cluster {

@@ -15,6 +15,7 @@ pub mod examples;
 pub mod forge;
 pub mod issuer;
 pub mod ledger;
+pub mod oauth;
 pub mod oracle;
 pub mod people;
 pub mod pki;

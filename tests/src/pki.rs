@@ -178,8 +178,14 @@ impl Authority {
 impl Holder {
     /// One that signs itself.
     pub fn of_itself(name: &str) -> Self {
+        Self::of_itself_with(name, |_| ())
+    }
+
+    /// One that signs itself and is otherwise.
+    pub fn of_itself_with(name: &str, otherwise: impl FnOnce(&mut CertificateParams)) -> Self {
         let (mut params, key) = (params(name), key());
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        otherwise(&mut params);
         let certificate = params.self_signed(&key).expect("a certificate");
         Self { chain: vec![certificate.der().clone()], key: Arc::new(key), serial: 0.into() }
     }

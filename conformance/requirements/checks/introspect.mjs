@@ -1,7 +1,7 @@
 // Introspection (RFC 7662), as SMART narrows it.
 import assert from "node:assert/strict";
 
-import { PORTAL, PUBLIC, basic, claims, launched, post, renew, world } from "../flow.mjs";
+import { PORTAL, PUBLIC, basic, claims, launched, post, renew } from "../flow.mjs";
 
 const SCOPE = "launch/patient openid fhirUser offline_access patient/Patient.r";
 
@@ -28,9 +28,18 @@ export async function a_token_that_is_not_good_is_not_active_and_no_more_is_told
 }
 
 export async function introspection_takes_the_token_of_an_app_that_may(browser) {
-  const { body } = await launched(browser, PUBLIC, SCOPE);
-  const asked = await post("introspect", { token: body.access_token }, { Authorization: `Bearer ${world.admin}` });
+  const of = async (client) => (await launched(browser, client, SCOPE)).body.access_token;
+  const [token, own] = [await of(PUBLIC), await of(PORTAL)];
+  const asked = await post("introspect", { token }, { Authorization: `Bearer ${own}` });
   assert.deepEqual([asked.status, asked.body.active, asked.body.client_id], [200, true, PUBLIC.id]);
+  assert.equal((await post("introspect", { token: own }, { Authorization: `Bearer ${token}` })).status, 401);
+}
+
+export async function a_refresh_token_is_good_for_three_months(browser) {
+  const first = (await launched(browser, PUBLIC, SCOPE)).body;
+  const second = (await renew(PUBLIC, first.refresh_token)).body;
+  const { body: told } = await post("introspect", { token: second.refresh_token }, basic(PORTAL));
+  assert.ok(told.active && told.exp - Date.now() / 1000 > 91.9 * 86_400, `${told.exp}`);
 }
 
 export async function introspection_is_for_clients_alone() {

@@ -47,10 +47,7 @@ pub(crate) fn check_length(token: &str) -> Result<(), Refusal> {
 }
 
 /// Opens a token whose length was checked. `mapping` says how the claims of an issuer's tokens are named.
-pub(crate) fn open<'t>(
-    token: &'t str,
-    mapping: impl FnOnce(&str) -> Arc<ClaimMapping>,
-) -> Result<Presented<'t>, Refusal> {
+pub(crate) fn open(token: &str, mapping: impl FnOnce(&str) -> Arc<ClaimMapping>) -> Result<Presented<'_>, Refusal> {
     let jws = Jws::split(token).map_err(Refusal::invalid)?;
     let header = jws.header().map_err(Refusal::invalid)?;
     let payload = jws.claims().map_err(Refusal::invalid)?;

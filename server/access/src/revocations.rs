@@ -5,8 +5,6 @@
 
 use std::collections::{HashMap, HashSet};
 
-use chrono::{DateTime, Utc};
-
 use crate::tenant::TenantRole;
 
 /// What is taken back.
@@ -48,19 +46,6 @@ impl RevocationKind {
     }
 }
 
-/// One row of the registry.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Revocation {
-    /// Whose it is.
-    pub tenant: TenantRole,
-    /// What is taken back.
-    pub kind: RevocationKind,
-    /// Which one.
-    pub subject: String,
-    /// When.
-    pub at: DateTime<Utc>,
-}
-
 /// What is asked of a credential.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Revocable<'a> {
@@ -96,13 +81,16 @@ struct Ended {
 }
 
 impl Revocations {
-    /// Takes the rows in; of two on one subject the later counts.
-    pub fn of(rows: impl IntoIterator<Item = Revocation>) -> Self {
-        let mut this = Self::default();
-        for Revocation { tenant, kind, subject, at } in rows {
-            this.rows += 1;
-            let ended = this.tenants.entry(tenant).or_default();
-            let at = at.timestamp();
+    /// Takes subjects of one kind in, with the second each was taken back at; of two on one subject the later counts.
+    pub fn add(
+        &mut self,
+        tenant: &TenantRole,
+        kind: RevocationKind,
+        subjects: impl IntoIterator<Item = (String, i64)>,
+    ) {
+        let ended = self.tenants.entry(tenant.clone()).or_default();
+        for (subject, at) in subjects {
+            self.rows += 1;
             let until = match kind {
                 RevocationKind::Token => {
                     ended.tokens.insert(subject);
@@ -120,7 +108,6 @@ impl Revocations {
             let last = until.entry(subject).or_insert(at);
             *last = at.max(*last);
         }
-        this
     }
 
     /// How many rows there are.
@@ -180,12 +167,11 @@ mod tests {
             (RevocationKind::Session, "a", false, false),
         ];
         for (kind, subject, before, after) in cases {
-            let at = DateTime::from_timestamp_millis(AT * 1_000 + 999).unwrap();
-            let row = Revocation { tenant: mercy.clone(), kind, subject: subject.to_owned(), at };
-            let earlier = Revocation { at: at - chrono::TimeDelta::seconds(50), ..row.clone() };
+            let (row, earlier) = ((subject.to_owned(), AT), (subject.to_owned(), AT - 50));
             for rows in [vec![row.clone()], vec![row.clone(), earlier.clone()], vec![earlier, row]] {
                 let count = rows.len();
-                let revocations = Revocations::of(rows);
+                let mut revocations = Revocations::default();
+                revocations.add(&mercy, kind, rows);
                 assert_eq!((revocations.len(), revocations.is_empty()), (count, false));
                 for (issued, held) in
                     [(None, before), (Some(AT - 9), before), (Some(AT), before), (Some(AT + 1), after)]

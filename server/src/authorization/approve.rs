@@ -92,7 +92,11 @@ pub async fn approve(desk: &Desk, tenant: &Arc<Tenant>, request: &ApprovedReques
         };
         context.auth_time = request.context.auth_time;
         context.patient = Patients::of(&account).settle(context.patient.as_deref())?;
-        let scopes = scope::grantable(&request.scopes, &client.scopes, &account.scopes);
+        let mut scopes = scope::grantable(&request.scopes, &client.scopes, &account.scopes);
+        // Who is no FHIR resource cannot be told as one (SMART App Launch, "Scopes for requesting identity data").
+        if account.fhir_user.is_none() {
+            scopes.retain(|scope| scope != "fhirUser");
+        }
         if scopes.is_empty() {
             return Err(ApproveError::Scope);
         }

@@ -18,8 +18,9 @@ use super::{Desk, context::LaunchContext, ending::DeskError, secrets};
 const PERSONS: TimeDelta = TimeDelta::seconds(3_600);
 /// Life of a service's access token (SMART Backend Services: at most five minutes).
 const SERVICES: TimeDelta = TimeDelta::seconds(300);
-/// A refresh token that nobody uses for so long ends; each use starts anew.
-const REFRESH: TimeDelta = TimeDelta::days(90);
+/// A refresh token that nobody uses for so long ends; each use starts anew. Three months of any year, as § 170.315(g)(10)
+/// has it.
+const REFRESH: TimeDelta = TimeDelta::days(92);
 
 /// What a token is bound to: whoever shows it must prove that they hold this.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -112,7 +112,7 @@ async fn registered(
     let tenant = issuer.and_then(|issuer| issuer.tenants.iter().find_map(|role| directory.tenant_of_role(role)));
     let (Some(issuer), Some(tenant)) = (issuer, tenant) else {
         return Err(CommandError::usage(format!(
-            "{url} is not registered for any tenant yet: give its keys with --jwks FILE, --jwks-url URL or --discover"
+            "{url} is not registered for any tenant yet: give its keys with --jwks FILE or --jwks-url URL, or --discover"
         )));
     };
     let rows = issuers::list(admin, &tenant.name).await.map_err(explained)?;

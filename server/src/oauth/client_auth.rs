@@ -22,6 +22,7 @@ use crate::{
         clients::{self, CertificateName},
         secrets,
     },
+    egress::CLIENT,
     state::App,
 };
 
@@ -104,10 +105,8 @@ pub(super) async fn client(asked: &mut Asked<'_>, form: &Form) -> Result<Client,
     asked.record.client = Some(shown.id().to_owned()).filter(|id| is_plain(id));
     asked.record.unverified = true;
     let found = {
-        let mut tx = asked.app.pool.authorization(asked.tenant).await?;
-        let found = tx.client(shown.id()).await?.filter(|client| client.revoked.is_none());
-        tx.commit().await?;
-        found
+        let mut tables = asked.app.pool.authorization_once(asked.tenant).await?;
+        tables.client(shown.id()).await?.filter(|client| client.revoked.is_none())
     };
     let proven = prove(asked, &shown, found.as_ref()).await?;
     let client = found.filter(|_| proven).ok_or_else(|| shown.refused())?;
@@ -187,10 +186,7 @@ async fn asserted(asked: &Asked<'_>, jwt: &str, client: &Client) -> Result<bool,
     }
     let Ok(good) = judged else { return Ok(false) };
     let mark = secrets::hash(&format!("assertion {} {}", client.id, good.jti));
-    let mut tx = app.pool.authorization(tenant).await?;
-    let is_new = tx.see(&mark, good.expires, now).await?;
-    tx.commit().await?;
-    Ok(is_new)
+    Ok(app.pool.authorization_once(tenant).await?.see(&mark, good.expires, now).await?)
 }
 
 /// Why the keys of a client are asked for.
@@ -204,7 +200,7 @@ async fn keys(app: &App, tenant: &Arc<Tenant>, client: &Client, wanted: Wanted) 
     let Some(url) = &client.jwks_url else {
         return Ok(KeySet::from_jwks(client.jwks.as_deref().unwrap_or("")).0);
     };
-    let name = format!("client:{}:{}", tenant.role, client.id);
+    let name = format!("{CLIENT}{}:{}", tenant.role, client.id);
     let fetched = match wanted {
         Wanted::Any => app.keeper.keys_for(&name, url).await,
         Wanted::Another => app.keeper.keys_after_miss(&name, url).await,

@@ -1,6 +1,8 @@
-//! Introspection (RFC 7662): a confidential client of the tenant asks what a token is good for. Whatever is not good here,
-//! for whatever reason, is inactive, and nothing else is said of it.
+//! Introspection (RFC 7662): a confidential client of the tenant asks what a token is good for, and proves itself as at the
+//! token endpoint, or by an access token of its own (SMART App Launch 2.2, "Authorization to perform Token
+//! Introspection"). Whatever is not good here, for whatever reason, is inactive, and nothing else is said of it.
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use poem::{
     Response,
     http::{HeaderValue, Method, StatusCode, header},
@@ -8,7 +10,7 @@ use poem::{
 use serde_json::{Map, Value, json};
 use vitals_access::access::Access;
 
-use super::{Asked, OauthError, client_auth, form::Form};
+use super::{Asked, OauthError, client_auth, form::Form, userinfo};
 use crate::{
     authorization::{LaunchContext, secrets},
     rest::respond,
@@ -20,16 +22,43 @@ pub(super) async fn answer(mut asked: Asked<'_>) -> Result<Response, OauthError>
         return Err(OauthError::not_offered("POST"));
     }
     let form = Form::read(asked.incoming).await?;
-    client_auth::confidential(&mut asked, &form).await?;
+    if bearer(&asked) {
+        let_in(&mut asked).await?;
+    } else {
+        client_auth::confidential(&mut asked, &form).await?;
+    }
     let token = form.require("token")?;
     let found = match access_token(&asked, token).await? {
-        Some(access) => Some(of_access_token(&asked, &access)),
+        Some(access) => Some(of_access_token(&asked, &access).await?),
         None => of_refresh_token(&asked, token).await?,
     };
     let body = found.unwrap_or_else(|| json!({ "active": false }));
     let mut response = respond::json(StatusCode::OK, body.to_string());
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
+}
+
+/// Whether the client shows an access token of its own.
+fn bearer(asked: &Asked<'_>) -> bool {
+    let value = asked.incoming.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let scheme = value.and_then(|value| value.split_once(' ')).map_or("", |(scheme, _)| scheme);
+    scheme.eq_ignore_ascii_case("Bearer") || scheme.eq_ignore_ascii_case("DPoP")
+}
+
+/// Lets in who shows a token of a confidential client of this tenant: such a client may ask, whoever uses it.
+async fn let_in(asked: &mut Asked<'_>) -> Result<(), OauthError> {
+    let access = userinfo::caller(asked).await?;
+    let mut tx = asked.app.pool.authorization(asked.tenant).await?;
+    let client = match access.client() {
+        Some(id) => tx.client(id).await?,
+        None => None,
+    };
+    tx.commit().await?;
+    let may = client.is_some_and(|client| client.revoked.is_none() && client.authentication.is_confidential());
+    if may && access.issuer() == asked.app.desk.issuer(asked.tenant) {
+        return Ok(());
+    }
+    Err(OauthError::unauthenticated("Only the token of a confidential client of this organisation may ask."))
 }
 
 /// The caller that an access token of this tenant would make, whoever shows it.
@@ -46,7 +75,8 @@ pub(super) async fn access_token(asked: &Asked<'_>, token: &str) -> Result<Optio
     Ok(None)
 }
 
-fn of_access_token(asked: &Asked<'_>, access: &Access) -> Value {
+async fn of_access_token(asked: &Asked<'_>, access: &Access) -> Result<Value, OauthError> {
+    let context = context(asked, access).await?;
     let mut body = Map::new();
     let mut put = |name: &str, value: Option<Value>| {
         if let Some(value) = value {
@@ -56,7 +86,8 @@ fn of_access_token(asked: &Asked<'_>, access: &Access) -> Value {
     put("active", Some(json!(true)));
     put("scope", Some(json!(access.scopes().texts().join(" "))));
     put("client_id", access.client().map(|client| json!(client)));
-    put("token_type", Some(json!("Bearer")));
+    put("token_type", Some(json!(if access.bound_key().is_some() { "DPoP" } else { "Bearer" })));
+    put("cnf", confirmation(access));
     put("exp", Some(json!(access.expires().timestamp())));
     put("sub", Some(json!(access.subject())));
     put("aud", Some(json!(asked.app.desk.audience(asked.tenant))));
@@ -65,7 +96,32 @@ fn of_access_token(asked: &Asked<'_>, access: &Access) -> Value {
     put("patient", access.patient().map(|id| json!(id)));
     put("encounter", access.encounter().map(|id| json!(id)));
     put("fhirUser", access.fhir_user().map(|user| json!(user)));
-    Value::Object(body)
+    put("fhirContext", context.fhir_context);
+    put("intent", context.intent.map(|intent| json!(intent)));
+    put("need_patient_banner", context.need_patient_banner.map(|needed| json!(needed)));
+    put("smart_style_url", context.smart_style_url.map(|url| json!(url)));
+    put("tenant", context.auth_time.map(|_| json!(asked.tenant.name.as_str())));
+    Ok(Value::Object(body))
+}
+
+/// What the token's app was launched about: what came with the token is told with it.
+async fn context(asked: &Asked<'_>, access: &Access) -> Result<LaunchContext, OauthError> {
+    let Some(id) = access.approval() else { return Ok(LaunchContext::default()) };
+    let mut tx = asked.app.pool.authorization(asked.tenant).await?;
+    let approval = tx.approval(id).await?;
+    tx.commit().await?;
+    Ok(approval.and_then(|approval| LaunchContext::stored(&approval.context)).unwrap_or_default())
+}
+
+/// What the token is bound to: whoever lets it in has to see the proof (RFC 8705, section 3.2; RFC 9449, section 6.2).
+fn confirmation(access: &Access) -> Option<Value> {
+    let mut members = Map::new();
+    for (name, thumbprint) in [("jkt", access.bound_key()), ("x5t#S256", access.bound_certificate())] {
+        if let Some(thumbprint) = thumbprint {
+            members.insert(name.to_owned(), json!(URL_SAFE_NO_PAD.encode(thumbprint)));
+        }
+    }
+    (!members.is_empty()).then_some(Value::Object(members))
 }
 
 /// A refresh token that would be taken now.

@@ -13,7 +13,7 @@ use vitals_store::authorization::{Account, Launch};
 
 use super::{Asked, OauthError, client_auth, form::Form};
 use crate::{
-    authorization::{LaunchContext, Patients, secrets},
+    authorization::{LaunchContext, Patients, accounts::folded, secrets},
     rest::respond,
 };
 
@@ -40,7 +40,7 @@ pub(super) async fn answer(mut asked: Asked<'_>) -> Result<Response, OauthError>
     let app = tx.client(app).await?.filter(|app| app.revoked.is_none() && !app.redirect_uris.is_empty());
     let mut account = tx.account(user).await?;
     if account.is_none() {
-        account = tx.account_by_username(user).await?;
+        account = tx.account_by_username(&folded(user)).await?;
     }
     let account = account.filter(|account: &Account| account.revoked.is_none());
     let (Some(app), Some(account)) = (app, account) else {
@@ -111,10 +111,22 @@ fn context(form: &Form) -> Result<LaunchContext, OauthError> {
     })
 }
 
+/// Objects that name something, with roles as SMART has them: `launch`, or a URI of somebody's own. The patient and the
+/// encounter have parameters of their own, and are here only in another role.
 fn are_references(others: &Value) -> bool {
     let names = ["reference", "canonical", "identifier"];
     let is_named = |other: &Value| names.iter().any(|name| other.get(name).is_some());
-    others.as_array().is_some_and(|others| others.iter().all(is_named))
+    let has_place = |other: &Value| {
+        let reference = other["reference"].as_str().unwrap_or("");
+        let has_own = reference.starts_with("Patient/") || reference.starts_with("Encounter/");
+        match other.get("role") {
+            None => !has_own,
+            Some(Value::String(role)) if role == "launch" => !has_own,
+            Some(Value::String(role)) => Url::parse(role).is_ok(),
+            Some(_) => false,
+        }
+    };
+    others.as_array().is_some_and(|others| others.iter().all(|other| is_named(other) && has_place(other)))
 }
 
 #[cfg(test)]
@@ -139,6 +151,10 @@ mod tests {
             "fhirContext={}",
             "fhirContext=[1]",
             "fhirContext=x",
+            "fhirContext=[{\"reference\":\"Patient/p1\"}]",
+            "fhirContext=[{\"reference\":\"Encounter/e1\",\"role\":\"launch\"}]",
+            "fhirContext=[{\"reference\":\"ImagingStudy/1\",\"role\":\"\"}]",
+            "fhirContext=[{\"reference\":\"ImagingStudy/1\",\"role\":\"focus\"}]",
         ] {
             assert_eq!(read(bad).unwrap_err().status(), 400, "{bad}");
         }

@@ -11,7 +11,7 @@ use vitals_store::authorization::Client;
 use super::{Asked, OauthError, binding, client_auth, form::Form};
 use crate::{
     authorization::{
-        DeskError,
+        DeskError, secrets,
         tokens::{self, Asking, Binding, BroughtCode, Issued, TokenError},
     },
     rest::respond,
@@ -24,6 +24,7 @@ pub(super) async fn answer(mut asked: Asked<'_>) -> Result<Response, OauthError>
     }
     let form = Form::read(asked.incoming).await?;
     let grant = form.require("grant_type")?.to_owned();
+    let form = if grant == "refresh_token" { named(&asked, form).await? } else { form };
     let client = client_auth::client(&mut asked, &form).await?;
     if !may_use(&client, &grant) {
         return Err(OauthError::unauthorized_client("The client did not register this grant_type."));
@@ -55,6 +56,25 @@ pub(super) async fn answer(mut asked: Asked<'_>) -> Result<Response, OauthError>
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
     Ok(response)
+}
+
+/// A refresh that does not say which client it is of is its token's: SMART's request for it has no `client_id`, and npm
+/// `fhirclient` sends none. A client that can prove who it is still has to.
+async fn named(asked: &Asked<'_>, form: Form) -> Result<Form, OauthError> {
+    let says = form.get("client_id").or(form.get("client_assertion")).is_some();
+    let Some(token) = form.get("refresh_token") else { return Ok(form) };
+    if says || asked.incoming.headers.contains_key(header::AUTHORIZATION) {
+        return Ok(form);
+    }
+    let mut tx = asked.app.pool.authorization(asked.tenant).await?;
+    let found = tx.refresh_token(&secrets::hash(token)).await?;
+    let approval = match found {
+        Some(found) => tx.approval(&found.token.approval).await?,
+        None => None,
+    };
+    tx.commit().await?;
+    let client = approval.ok_or(TokenError::Grant("the refresh token is not good"))?.client;
+    Ok(form.with("client_id", client))
 }
 
 /// Whether a client that registered its grants registered this one (RFC 7591, section 2). What it refreshes was granted.

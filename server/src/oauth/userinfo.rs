@@ -1,11 +1,13 @@
 //! Who the user is (OpenID Connect Core, section 5.3): asked with an access token that has `openid`.
 
+use std::sync::Arc;
+
 use poem::{
     Response,
     http::{HeaderValue, Method, StatusCode, header},
 };
 use serde_json::json;
-use vitals_access::refusal::Refusal;
+use vitals_access::{access::Access, refusal::Refusal};
 
 use super::{Asked, OauthError};
 use crate::rest::{
@@ -15,21 +17,11 @@ use crate::rest::{
 };
 
 /// Answers who the user of the token is.
-pub(super) async fn answer(asked: Asked<'_>) -> Result<Response, OauthError> {
+pub(super) async fn answer(mut asked: Asked<'_>) -> Result<Response, OauthError> {
     if !matches!(asked.incoming.method, Method::GET | Method::POST) {
         return Err(OauthError::not_offered("GET, POST"));
     }
-    let query = super::form::Form::of(&asked.incoming.query)?;
-    let base = FhirBase::Tenant(asked.tenant.name.clone()).for_verifier();
-    let access = match credentials::caller(asked.app, asked.incoming, query.pairs(), &base).await {
-        Ok(access) => access,
-        Err(Unverified::Unavailable) => return Err(OauthError::unavailable()),
-        Err(Unverified::Refused(refusal)) => {
-            trail::refused(asked.record, &refusal);
-            return Err(refused(&refusal));
-        }
-    };
-    asked.record.by(&access);
+    let access = caller(&mut asked).await?;
     if !access.has("openid") || access.issuer() != asked.app.desk.issuer(asked.tenant) {
         let error = OauthError::named(StatusCode::FORBIDDEN, "insufficient_scope", "The token does not have openid.");
         let challenge = HeaderValue::from_static("Bearer error=\"insufficient_scope\", scope=\"openid\"");
@@ -49,6 +41,23 @@ pub(super) async fn answer(asked: Asked<'_>) -> Result<Response, OauthError> {
     let mut response = respond::json(StatusCode::OK, body.to_string());
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
+}
+
+/// Who shows an access token here.
+pub(super) async fn caller(asked: &mut Asked<'_>) -> Result<Arc<Access>, OauthError> {
+    let query = super::form::Form::of(&asked.incoming.query)?;
+    let base = FhirBase::Tenant(asked.tenant.name.clone()).for_verifier();
+    match credentials::caller(asked.app, asked.incoming, query.pairs(), &base).await {
+        Ok(access) => {
+            asked.record.by(&access);
+            Ok(access)
+        }
+        Err(Unverified::Unavailable) => Err(OauthError::unavailable()),
+        Err(Unverified::Refused(refusal)) => {
+            trail::refused(asked.record, &refusal);
+            Err(refused(&refusal))
+        }
+    }
 }
 
 /// The refusal with the challenge of RFC 6750.

@@ -88,7 +88,7 @@ fn is_registered(app: &App, name: &TenantName, origin: &HeaderValue) -> bool {
     let Ok(origin) = origin.to_str() else { return false };
     origin != "null"
         && app.directory().is_ok_and(|directory| {
-            directory.tenant(name).is_some_and(|tenant| directory.origins(&tenant.role).any(|known| known == origin))
+            directory.tenant(name).is_some_and(|tenant| directory.has_origin(&tenant.role, origin))
         })
 }
 

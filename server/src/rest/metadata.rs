@@ -37,6 +37,8 @@ pub fn capability_statement(base_url: &str, endpoints: &AuthEndpoints, date: &st
 
 fn security(endpoints: &AuthEndpoints) -> Value {
     let mut security = json!({
+        // For the origins of a tenant's apps; the common base has no tenant to ask about them.
+        "cors": endpoints.issuer.is_some(),
         "service": [{
             "coding": [{
                 "system": "http://terminology.hl7.org/CodeSystem/restful-security-service",

@@ -12,10 +12,7 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use poem::http::{HeaderMap, HeaderName};
-use rustls::{
-    CertificateError,
-    pki_types::{CertificateDer, pem::PemObject as _},
-};
+use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use vitals_access::proof::{Anchor, ClientCertificate};
 
 use crate::{state::App, tls};
@@ -174,18 +171,17 @@ fn unescaped(text: &str) -> Option<Vec<u8>> {
     Some(plain)
 }
 
-/// The proxy vouches for the chain, and for nothing else: the dates are looked at here, an authority of a tenant's own
-/// is not known to the proxy, and what we know to be revoked is.
+/// The proxy vouches for the chain, as an authority of the server's would, and its dates are looked at here. What we know
+/// better counts: an authority of a tenant's own vouches at that tenant alone, although the proxy may believe it, and
+/// what such an authority revoked or does not allow is nobody's.
 fn judged(app: &App, shown: &Shown) -> Result<ClientCertificate, Unbelievable> {
-    let judged = app.trust.authorities().judge(&shown.end, &shown.rest, tls::unix(&*app.clock));
-    let mut anchors = vec![Anchor::Server];
-    match judged {
-        Ok(known) => {
-            anchors.extend(known.anchors().iter().filter(|anchor| matches!(anchor, Anchor::Tenant(_))).cloned());
-        }
-        Err(rustls::Error::InvalidCertificate(CertificateError::Revoked)) => return Err(Unbelievable),
-        Err(_) => {}
-    }
+    let known = app.trust.authorities().judge(&shown.end, &shown.rest, tls::unix(&*app.clock));
+    let anchors = match known {
+        Ok(known) => known.anchors().to_vec(),
+        // Of no authority that we know, or of one that only has the name of such.
+        Err(error) if tls::is_of_nobody(&error) => vec![Anchor::Server],
+        Err(_) => return Err(Unbelievable),
+    };
     let certificate = ClientCertificate::read(&shown.end, anchors).map_err(|_| Unbelievable)?;
     if certificate.is_valid_at(app.clock.now()) { Ok(certificate) } else { Err(Unbelievable) }
 }

@@ -159,7 +159,7 @@ impl Authorities {
             return Err(CertificateError::ApplicationVerificationFailure.into());
         }
         let mut anchors = Vec::new();
-        let mut refused = CertificateError::UnknownIssuer.into();
+        let mut refused: Error = CertificateError::UnknownIssuer.into();
         let mut issuers = HashSet::new();
         for shown in std::iter::once(end).chain(rest) {
             issuers.insert(names(shown)?.issuer);
@@ -173,7 +173,9 @@ impl Authorities {
                         }
                     }
                 }
-                Err(error) => refused = error,
+                // What an authority says of its own certificate, not what another of its name does.
+                Err(error) if !is_of_nobody(&error) => refused = error,
+                Err(_) => {}
             }
         }
         if anchors.is_empty() {
@@ -190,6 +192,11 @@ impl Authorities {
         let now = i64::try_from(now.as_secs()).ok().and_then(|now| chrono::DateTime::from_timestamp(now, 0))?;
         (self.registered.contains(certificate.thumbprint()) && certificate.is_valid_at(now)).then_some(certificate)
     }
+}
+
+/// Whether a refusal says no more than that no authority asked has signed the chain.
+pub(crate) fn is_of_nobody(error: &Error) -> bool {
+    matches!(error, Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature))
 }
 
 fn verifier(certificate: Vec<u8>, revoked: Vec<Vec<u8>>) -> Result<Arc<dyn ClientCertVerifier>, Rejected> {

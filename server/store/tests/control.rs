@@ -6,6 +6,8 @@
     reason = "looks behind the back of what it tests, and a variable says whether to write the schemas"
 )]
 
+#[path = "control/by_tenant.rs"]
+mod by_tenant;
 #[path = "control/cluster.rs"]
 mod cluster;
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rcgen::date_time_ymd;
 use serde_json::json;
 use vitals_server::config::ClientAuth;
 use vitals_tests::{
@@ -53,11 +54,49 @@ async fn a_certificate_that_is_revoked_ends_its_connections() {
     assert_eq!(world.ask(Some(&good), BOTH[0]).await, Ok(200));
 }
 
+/// A certificate that signs itself is taken where a client registered exactly this one, as long as it is valid, and
+/// nobody vouches for it.
+#[tokio::test]
+async fn a_self_signed_certificate_is_taken_where_a_client_registered_it() {
+    let (folder, servers) = (Folder::default(), Authority::named("Servers"));
+    let server = serving_on(cluster::alone().await, &folder.server(&servers.server())).await;
+    let tenant = Tenant::on(server).await;
+    server.app.feed.refresh().await.expect("the directory is read");
+    let registered = Holder::of_itself("registered");
+    let old = Holder::of_itself_with("registered too", |params| params.not_after = date_time_ymd(2021, 1, 1));
+    for holder in [&registered, &old] {
+        let (role, thumbprint) = (tenant.role(), holder.thumbprint());
+        let change = format!(
+            "BEGIN; SELECT pg_advisory_xact_lock(7311, 1); \
+             INSERT INTO control.certificate (tenant, client, thumbprint) VALUES ('{role}', 'app', '{thumbprint}'); \
+             INSERT INTO control.change (tenant, kind, subject, at) \
+             VALUES ('{role}', 'tenant', 'certificate', statement_timestamp()); COMMIT"
+        );
+        server.cluster.sql(&change).await;
+    }
+    server.app.feed.refresh().await.expect("the directory is read");
+    let ask = |holder: &Holder| secure::ask(server, servers.config(Some(holder), &BOTH));
+    assert_eq!(ask(&registered).await, Ok(200));
+    for (label, holder) in [
+        ("H08 self-signed, of the same name", Holder::of_itself("registered")),
+        ("H08 self-signed, registered and expired", old),
+        ("H08 self-signed, without its key", registered.clone().with_the_key_of(&Holder::of_itself("x"))),
+    ] {
+        assert!(ask(&holder).await.is_err(), "{label}");
+    }
+    tenant.set(&json!({ "require_certificate": true })).await;
+    let request = servers.http(Some(&registered)).get(format!("{}/Patient", tenant.base())).bearer_auth(tenant.all());
+    let answer = Answer::of(request).await.expect(401);
+    let record = tenant.record_of(answer.header("x-request-id")).await;
+    assert_eq!(record["certificate"], registered.thumbprint(), "shown, and vouched for by nobody");
+    ledger::each_left_one_record().await;
+}
+
 /// One tenant's authority opens the door for its clients, and they are nobody at another tenant.
 #[tokio::test]
 async fn a_tenant_has_an_authority_of_its_own() {
     let (folder, servers) = (Folder::default(), Authority::named("Servers"));
-    let server = serving_on(cluster::apart().await, &folder.server(&servers.server())).await;
+    let server = serving_on(cluster::alone().await, &folder.server(&servers.server())).await;
     let (here, there) = (Tenant::on(server).await, Tenant::on(server).await);
     let (own, from_elsewhere) = (Authority::named("Here"), Authority::named("There"));
     let holder = own.client("a client of here");

@@ -5,14 +5,15 @@ use vitals_access::clock::Clock as _;
 use vitals_server::clock::SystemClock;
 use vitals_tests::{
     forge::{self, Forge},
-    issuer::unique_url,
+    issuer::{Published, Publisher, unique_url},
     program::{self, Shared},
 };
 
 use super::{get, members, tenant, unique};
 
 /// A registration's members.
-const ISSUER: [&str; 6] = ["issuer", "jwks_url", "max_lifetime", "may_set_tier", "strict", "tenants"];
+const ISSUER: [&str; 8] =
+    ["algorithms", "issuer", "jwks_url", "mapping", "max_lifetime", "may_set_tier", "strict", "tenants"];
 
 /// A token of an outside issuer, for a tenant of the shared server.
 async fn token_of(key: &Forge, issuer: &str, tenant: &str) -> String {
@@ -55,6 +56,7 @@ async fn an_issuers_tokens_are_good_from_add_to_remove() {
     assert_eq!(members(&added), ISSUER);
     assert_eq!((&added["issuer"], &added["tenants"], &added["strict"]), (&json!(url), &json!([id]), &json!(false)));
     assert_eq!((&added["jwks_url"], &added["max_lifetime"]), (&Value::Null, &json!(86_400)));
+    assert_eq!((&added["algorithms"], &added["mapping"]), (&json!([]), &json!({})));
     assert_eq!(listed, json!([added]));
     assert_eq!(removed.json(), json!({ "issuer": url, "tenant": id, "removed": true }));
     let nothing = program.run(&["issuer", "list", "--tenant", &id, "--json"]).await.expect(0);
@@ -214,4 +216,65 @@ async fn what_cannot_be_an_issuer_is_refused() {
         assert_eq!(ran.code, Some(1), "{url}: {ran:?}");
         ran.expect_sentence(1, "issuer");
     }
+}
+
+#[tokio::test]
+async fn an_issuers_claims_are_read_as_its_mapping_says_and_signed_as_it_registered() {
+    let Shared { program, server, .. } = program::shared().await;
+    let (id, url) = (tenant(program, "mapped").await, unique_url("sso"));
+    let rsa = Forge::rsa();
+    let file = program.file(&format!("{}.json", unique("keys")), &set(&[rsa.jwk("k1")]));
+    let mapping = json!({
+        "tenant": { "claim": "org.id", "values": { "0815": id } },
+        "scopes": { "roles": ["realm_access.roles"], "values": { "nurse": "system/Patient.rs" } },
+    });
+    let mapping_file = program.file(&format!("{}.json", unique("mapping")), &mapping.to_string());
+    let with = ["--jwks", &file, "--algorithm", "RS256", "--mapping", &mapping_file, "--json"];
+    let added = program.run(&[&["issuer", "add", "--tenant", &id, "--issuer", &url][..], &with].concat()).await;
+    let now = SystemClock.now().timestamp();
+    // As Keycloak writes them.
+    let claims = |organisation: &str, role: &str| {
+        json!({
+            "iss": url, "sub": "5b1a4e0f", "aud": [server.url, "account"], "typ": "Bearer", "azp": "ward-app",
+            "iat": now, "exp": now + 300, "realm_access": { "roles": [role, "system/*.cruds"] }, "scope": "openid",
+            "org": { "id": organisation },
+        })
+        .to_string()
+    };
+    let token = |algorithm: &str, claims: &str| rsa.token(&forge::header(algorithm, "k1"), claims);
+
+    get(&id, "Patient", &token("RS256", &claims("0815", "nurse"))).await.expect(200);
+    get(&id, "Observation", &token("RS256", &claims("0815", "nurse"))).await.expect_outcome(403, "forbidden");
+    get(&id, "Patient", &token("RS256", &claims("0815", "visitor"))).await.expect_outcome(403, "forbidden");
+    get(&id, "Patient", &token("RS256", &claims("4711", "nurse"))).await.expect_outcome(401, "login");
+    get(&id, "Patient", &token("RS384", &claims("0815", "nurse"))).await.expect_outcome(401, "login");
+    let added = added.expect(0).json();
+    assert_eq!(added["algorithms"], json!(["RS256"]));
+    assert_eq!(added["mapping"]["tenant"]["claim"], json!(["org", "id"]));
+    let bad = program.file(&format!("{}.json", unique("mapping")), r#"{"pateint":"a"}"#);
+    let add = ["issuer", "add", "--tenant", &id, "--issuer", &unique_url("sso"), "--jwks", &file];
+    program.run(&[&add[..], &["--mapping", &bad]].concat()).await.expect_sentence(2, "is no mapping");
+    program.run(&[&add[..], &["--algorithm", "HS256"]].concat()).await.expect_sentence(1, "no algorithm");
+}
+
+#[tokio::test]
+async fn an_issuer_says_where_its_keys_are() {
+    let Shared { program, .. } = program::shared().await;
+    let id = tenant(program, "discover").await;
+    let publisher = Publisher::start(Published::Nothing).await;
+    let issuer = publisher.url.trim_end_matches("/jwks").to_owned();
+    let says = |name: &str| {
+        let text = json!({ "issuer": name, "jwks_uri": publisher.url }).to_string();
+        publisher.publish(Published::Text(text));
+    };
+    let add = ["issuer", "add", "--tenant", &id, "--issuer", &issuer, "--discover", "--json"];
+    let allowed = [&add[..], &["--egress-allow", "127.0.0.1/32"]].concat();
+
+    says(&issuer);
+    program.run(&add).await.expect_sentence(1, "not public");
+    says(&format!("{issuer}/"));
+    program.run(&allowed).await.expect_sentence(1, "of another issuer");
+    says(&issuer);
+    let added = program.run(&allowed).await.expect(0).json();
+    assert_eq!((&added["issuer"], &added["jwks_url"]), (&json!(issuer), &json!(publisher.url)));
 }

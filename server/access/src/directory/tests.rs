@@ -128,13 +128,12 @@ fn origins_and_certificates_are_those_of_clients_and_settings() {
 
 #[test]
 fn what_was_taken_back_is_exchanged_alone() {
-    use crate::revocations::{Revocation, RevocationKind};
+    use crate::revocations::RevocationKind;
     let mercy = tenant("mercy", 1);
     let before = directory("https://v.example", &[&mercy]);
-    let subject = "j1".to_owned();
-    let at = chrono::DateTime::UNIX_EPOCH;
-    let row = Revocation { tenant: mercy.role.clone(), kind: RevocationKind::Token, subject, at };
-    let after = before.with_revocations(Arc::new(Revocations::of([row])));
+    let mut revocations = Revocations::default();
+    revocations.add(&mercy.role, RevocationKind::Token, [("j1".to_owned(), 0)]);
+    let after = before.with_revocations(Arc::new(revocations));
     let asked = Revocable { token: Some("j1"), ..Revocable::default() };
     assert!(!before.is_revoked(&mercy.role, &asked));
     assert!(after.is_revoked(&mercy.role, &asked));

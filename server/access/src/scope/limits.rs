@@ -138,15 +138,11 @@ fn encoded(text: &str) -> String {
         }
         escaped.push(sign);
     }
-    let mut encoded = String::with_capacity(escaped.len());
-    for byte in escaped.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~:/#".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    encoded
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/#".contains(&byte);
+    escaped
+        .bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
 }
 
 /// Undoes percent-encoding once, strictly.

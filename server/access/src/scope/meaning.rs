@@ -4,6 +4,7 @@ use vitals_fhir::interaction::Letter;
 
 use super::{
     Context,
+    limits::Limit,
     parts::{Parts, Subject},
 };
 
@@ -93,7 +94,7 @@ pub fn describe(text: &str) -> Option<Meaning> {
         Subject::Vital(name) => About::Vital(name),
         Subject::Users => About::Users,
     };
-    let limits = parts.limits.into_iter().map(|limit| limit.meaning()).collect();
+    let limits = parts.limits.into_iter().map(Limit::meaning).collect();
     Some(Meaning { whose, about, letters: parts.letters.list(), limits })
 }
 

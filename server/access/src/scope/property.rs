@@ -209,7 +209,7 @@ fn the_compiled_predicate_says_what_a_naive_reader_says() {
 fn what_is_granted_reaches_no_more_than_each_of_the_three_it_comes_from() {
     let mut chance = Chance(0x2545_F491_4F6C_DD1D);
     let (mut reached, mut missed) = (0, 0);
-    for _ in 0..20_000 {
+    for _ in 0..6_000 {
         let [asked, allowed, held] = std::array::from_fn(|_| scopes(&mut chance));
         let granted = grantable(&asked, &allowed, &held);
         assert!(granted.iter().all(|text| is_known(text)), "{granted:?}");
@@ -242,7 +242,7 @@ fn what_is_granted_reaches_no_more_than_each_of_the_three_it_comes_from() {
         }
     }
     // Families kept apart, and one parameter limited twice, leave some of it ungranted.
-    assert!(reached > 3_000 && missed < 2 * reached, "the rows test both sides: {reached} {missed}");
+    assert!(reached > 900 && missed < 2 * reached, "the rows test both sides: {reached} {missed}");
 }
 
 #[test]

@@ -49,7 +49,7 @@ impl Prover {
         }
         if let Some(thumbprint) = access.bound_certificate() {
             let shown = circumstances.certificate.map(crate::proof::ClientCertificate::thumbprint);
-            if !shown.is_some_and(|shown| verify_slices_are_equal(shown, thumbprint).is_ok()) {
+            if shown.is_none_or(|shown| verify_slices_are_equal(shown, thumbprint).is_err()) {
                 return invalid("the token is bound to a certificate that did not come with it");
             }
         }

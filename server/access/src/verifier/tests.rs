@@ -14,7 +14,7 @@ use crate::{
     predicate::Visible,
     proof::RequestOrigin,
     refusal::ProofNonce,
-    revocations::{Revocation, RevocationKind, Revocations},
+    revocations::{RevocationKind, Revocations},
 };
 
 mod api_keys;
@@ -64,7 +64,7 @@ struct World {
     issuers: Vec<Issuer>,
     own_keys: Vec<(TenantRole, KeySet)>,
     api_keys: Vec<StoredApiKey>,
-    revoked: Vec<Revocation>,
+    revoked: Vec<Revoked>,
     clock: Arc<StoppedClock>,
     verifier: Verifier,
 }
@@ -111,9 +111,11 @@ fn asked(base: &Base) -> Circumstances<'_> {
     Circumstances { base, method: "GET", url: URL, certificate: None, origin: RequestOrigin::Network }
 }
 
-fn revoked(tenant: &Tenant, kind: RevocationKind, subject: &str, at: i64) -> Revocation {
-    let at = DateTime::from_timestamp(at, 0).unwrap();
-    Revocation { tenant: tenant.role.clone(), kind, subject: subject.to_owned(), at }
+/// Whose, what, which and when.
+type Revoked = (TenantRole, RevocationKind, String, i64);
+
+fn revoked(tenant: &Tenant, kind: RevocationKind, subject: &str, at: i64) -> Revoked {
+    (tenant.role.clone(), kind, subject.to_owned(), at)
 }
 
 fn with(mut jwk: Value, name: &str, value: &str) -> Value {
@@ -160,13 +162,17 @@ impl World {
     }
 
     fn directory(&self) -> Directory {
+        let mut revocations = Revocations::default();
+        for (role, kind, subject, at) in &self.revoked {
+            revocations.add(role, *kind, [(subject.clone(), *at)]);
+        }
         Directory::build(DirectoryParts {
             public_url: PUBLIC.to_owned(),
             tenants: self.tenants.clone(),
             issuers: self.issuers.clone(),
             own_keys: self.own_keys.clone(),
             api_keys: self.api_keys.clone(),
-            revocations: Arc::new(Revocations::of(self.revoked.clone())),
+            revocations: Arc::new(revocations),
             ..DirectoryParts::default()
         })
     }
@@ -187,12 +193,11 @@ fn word(outcome: &Result<Access, Refusal>) -> &'static str {
         Err(Refusal::Invalid { expired: false, .. }) => "invalid",
         Err(Refusal::Invalid { expired: true, .. }) => "expired",
         Err(Refusal::UnknownIssuer(_)) => "unknown issuer",
-        Err(Refusal::UnknownKey { .. }) => "unknown key",
+        Err(Refusal::UnknownKey { .. } | Refusal::UnknownApiKey) => "unknown key",
         Err(Refusal::WrongTenant(_)) => "wrong tenant",
         Err(Refusal::Suspended(_)) => "suspended",
         Err(Refusal::Proof { nonce: ProofNonce::Passed, .. }) => "proof",
         Err(Refusal::Proof { nonce: ProofNonce::Wanted, .. }) => "nonce",
-        Err(Refusal::UnknownApiKey) => "unknown key",
         Err(Refusal::NoCredentials | Refusal::BadRequest(_)) => "not the verifier's",
     }
 }

@@ -5,10 +5,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{Connection as _, PgConnection};
 pub use vitals_access::revocations::RevocationKind;
-use vitals_access::{
-    revocations::{Revocation, Revocations},
-    tenant::TenantRole,
-};
+use vitals_access::{revocations::Revocations, tenant::TenantRole};
 
 use super::{
     ControlError,
@@ -66,22 +63,22 @@ pub async fn revoke_all(
     Ok(seq)
 }
 
-/// Everything that is of use now.
+/// Everything that is of use now. By tenant and kind, for a row each would cost more than all that is in it.
 pub(super) async fn read(conn: &mut PgConnection, now: DateTime<Utc>) -> Result<Revocations, ControlError> {
-    let rows: Vec<(String, String, String, DateTime<Utc>)> =
-        sqlx::query_as("SELECT tenant, kind, subject, at FROM control.revocation WHERE expires > $1")
-            .bind(now)
-            .fetch_all(conn)
-            .await
-            .map_err(ControlError::database("read what was taken back"))?;
+    let rows: Vec<(String, String, Vec<String>, Vec<i64>)> = sqlx::query_as(
+        "SELECT tenant, kind, array_agg(subject), array_agg(floor(extract(epoch FROM at))::bigint)
+         FROM control.revocation WHERE expires > $1 GROUP BY tenant, kind",
+    )
+    .bind(now)
+    .fetch_all(conn)
+    .await
+    .map_err(ControlError::database("read what was taken back"))?;
     let broken = |column| ControlError::Inconsistent { table: "control.revocation", column };
-    let rows: Vec<Revocation> = rows
-        .into_iter()
-        .map(|(tenant, kind, subject, at)| {
-            let tenant = tenant.parse().map_err(|_| broken("tenant"))?;
-            let kind = RevocationKind::named(&kind).ok_or_else(|| broken("kind"))?;
-            Ok(Revocation { tenant, kind, subject, at })
-        })
-        .collect::<Result<_, ControlError>>()?;
-    Ok(Revocations::of(rows))
+    let mut revocations = Revocations::default();
+    for (tenant, kind, subjects, times) in rows {
+        let tenant: TenantRole = tenant.parse().map_err(|_| broken("tenant"))?;
+        let kind = RevocationKind::named(&kind).ok_or_else(|| broken("kind"))?;
+        revocations.add(&tenant, kind, subjects.into_iter().zip(times));
+    }
+    Ok(revocations)
 }

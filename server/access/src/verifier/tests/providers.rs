@@ -13,7 +13,7 @@ fn world(url: &str, mapping: &Value) -> World {
     let keys = keys(&[KEYS.rsa.jwk("idp")]);
     let mapping = Arc::new(serde_json::from_value(mapping.clone()).unwrap());
     let algorithms = AllowedAlgorithms::named(["RS256"]).unwrap();
-    let issuer = Issuer { mapping, algorithms, ..issuer(url, keys, &[&world.tenants[0]]) };
+    let issuer = Issuer { algorithms, mapping, ..issuer(url, keys, &[&world.tenants[0]]) };
     world.issuers.push(issuer);
     world
 }
