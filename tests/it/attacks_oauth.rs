@@ -13,6 +13,7 @@ use vitals_tests::{
 
 mod assertions;
 mod isolation;
+mod mixed_up;
 mod requests;
 mod taking_back;
 
