@@ -6,11 +6,13 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use vitals_access::tenant::TenantName;
 
 mod access;
+mod issuer;
 
 pub use access::{
     ApiKeyCommand, ApiKeyCreateArgs, ClientCommand, ClientCreateArgs, KeyCommand, KeyRotateArgs, RevokeArgs, Switch,
     TenantLockdownArgs, TenantSetArgs, UserCommand, UserCreateArgs,
 };
+pub use issuer::{IssuerAddArgs, IssuerCommand, IssuerRemoveArgs};
 
 use crate::config::{self, Flags};
 
@@ -165,63 +167,12 @@ pub struct TenantDeleteArgs {
     pub confirm: TenantName,
 }
 
-/// `vitals issuer …`
-#[derive(Debug, Subcommand)]
-pub enum IssuerCommand {
-    /// Accept the tokens of an issuer for a tenant
-    Add(IssuerAddArgs),
-    /// List the issuers of a tenant
-    List(OfTenantArgs),
-    /// Accept them no longer
-    Remove(IssuerRemoveArgs),
-}
-
 /// A command about all of one tenant.
 #[derive(Debug, Args)]
 pub struct OfTenantArgs {
     /// The tenant
     #[arg(long, value_name = "ID")]
     pub tenant: TenantName,
-}
-
-/// `vitals issuer add`
-#[derive(Debug, Args)]
-pub struct IssuerAddArgs {
-    /// The tenant
-    #[arg(long, value_name = "ID")]
-    pub tenant: TenantName,
-    /// The issuer, exactly as its tokens say in iss
-    #[arg(long, value_name = "URL")]
-    pub issuer: String,
-    /// Its keys; none for an issuer that is registered with the same keys for another tenant.
-    #[command(flatten)]
-    pub keys: IssuerKeys,
-    /// Ask the issuer where its keys are (.well-known/openid-configuration)
-    #[arg(long, conflicts_with = "issuer_keys")]
-    pub discover: bool,
-    /// Algorithm that its tokens may be signed by, several times [default: all that are accepted]
-    #[arg(long = "algorithm", value_name = "ALG")]
-    pub algorithms: Vec<String>,
-    /// File that says how it names its claims
-    #[arg(long, value_name = "FILE")]
-    pub mapping: Option<PathBuf>,
-    /// Accept only tokens whose typ is at+jwt
-    #[arg(long)]
-    pub strict: bool,
-    /// Longest lifetime of a token that is accepted [default: 24h]
-    #[arg(long, value_name = "DURATION", value_parser = config::duration)]
-    pub max_lifetime: Option<Duration>,
-}
-
-/// `vitals issuer remove`
-#[derive(Debug, Args)]
-pub struct IssuerRemoveArgs {
-    /// The tenant
-    #[arg(long, value_name = "ID")]
-    pub tenant: TenantName,
-    /// The issuer, exactly as it was added
-    #[arg(long, value_name = "URL")]
-    pub issuer: String,
 }
 
 /// `vitals migrate …`

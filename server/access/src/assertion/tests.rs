@@ -119,6 +119,7 @@ fn the_claims_are_of_this_client_for_us_and_for_minutes() {
         with(claims(), "exp", json!(NOW + 305)),
         with(claims(), "exp", json!(NOW - 4)),
         with(claims(), "nbf", json!(NOW + 5)),
+        with(claims(), "iat", json!(NOW + 5)),
         with(claims(), "iat", json!(NOW - 60)),
         with(claims(), "jti", json!("j".repeat(MAX_JTI))),
     ] {

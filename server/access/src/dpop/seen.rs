@@ -109,6 +109,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_remembered_is_as_long_as_a_proof_is_good_and_not_much_longer() {
+        let (seen, mercy) = (SeenProofs::default(), TenantRole::generate());
+        let take = |jti: &str, at| seen.take(&mercy, &proof(1, jti), DateTime::from_timestamp_millis(at).unwrap());
+        assert_eq!(take("first", 0), Ok(()));
+        // The last moment of what would be a generation, were it a second too short; and a window each way later.
+        assert_eq!(take("late", 118_999), Ok(()));
+        assert_eq!(take("late", 118_999 + 120_000), Err(SeenRefused::Again));
+        assert_eq!(take("first", 400_000), Ok(()), "memory is given back within minutes");
+    }
+
+    #[test]
     fn a_tenant_that_fills_its_share_is_refused_and_no_other() {
         let (seen, mercy, grace) = (SeenProofs::default(), TenantRole::generate(), TenantRole::generate());
         let at = DateTime::from_timestamp_millis(0).unwrap();

@@ -12,7 +12,7 @@ pub use by_tenant::{add_by_tenant, list_of_tenant, remove_by_tenant};
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use sqlx::{PgConnection, Row as _, postgres::PgRow};
 use vitals_access::{
@@ -25,11 +25,14 @@ use vitals_access::{
 use super::{
     ControlError, begin,
     change::{self, Kind},
-    directory, tenants,
+    directory, revocations, tenants,
 };
 
 /// Longest inline key set: what `egress` takes from a URL.
 const JWKS_BYTES_MOST: usize = 256 * 1024;
+
+/// Longest life that tokens may have.
+const LONGEST: TimeDelta = revocations::OF_USE;
 
 /// A registration that breaks a rule.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +71,9 @@ pub enum IssuerError {
     /// Its tokens would be signed by nothing that is accepted.
     #[error("{0} is no algorithm that is accepted: RS256, RS384, PS256, ES256, ES384 and EdDSA are")]
     Algorithm(String),
+    /// Its tokens would outlive what was taken back of them.
+    #[error("tokens of an issuer may live {} days at most: what is taken back is remembered for so long", LONGEST.num_days())]
+    Lifetime,
     /// There is nothing to remove.
     #[error("issuer {url} is not registered for tenant {tenant}")]
     Unknown {
@@ -304,6 +310,9 @@ fn check(new: &NewIssuer) -> Result<Vec<String>, IssuerError> {
     let is_accepted = |name: &&String| AllowedAlgorithms::named([name.as_str()]).is_some();
     if let Some(other) = new.algorithms.iter().find(|name| !is_accepted(name)) {
         return Err(IssuerError::Algorithm(other.chars().take(40).collect()));
+    }
+    if new.max_lifetime.is_some_and(|asked| i64::from(seconds(asked)) > LONGEST.num_seconds()) {
+        return Err(IssuerError::Lifetime);
     }
     check_keys(&new.keys)
 }

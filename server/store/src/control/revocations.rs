@@ -14,7 +14,7 @@ use super::{
 
 /// How long a row is of use: the longest life of a token of a tenant's own, and the leeway of clocks. Outside issuers may
 /// have longer ones, up to ten days.
-const OF_USE: TimeDelta = TimeDelta::days(10);
+pub(super) const OF_USE: TimeDelta = TimeDelta::days(10);
 
 /// Takes something back. The answer is the number of the change, for [`super::servers::caught_up`].
 pub async fn revoke(

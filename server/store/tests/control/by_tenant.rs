@@ -99,6 +99,12 @@ async fn algorithms_and_mapping_are_registered_and_shared_by_all_tenants() {
         let refused = issuers::add(&mut database.admin, &grace.name, &other, now()).await.unwrap_err();
         assert!(matches!(refused, ControlError::Issuer(IssuerError::Algorithm(_))), "{bad}: {refused}");
     }
+    for (days, taken) in [(10, true), (11, false)] {
+        let max_lifetime = Some(std::time::Duration::from_hours(24 * days));
+        let long = NewIssuer { max_lifetime, ..issuer(&format!("https://long-{days}.example"), &keys) };
+        let added = issuers::add(&mut database.admin, &grace.name, &long, now()).await;
+        assert_eq!(added.is_ok(), taken, "{days} days: what is taken back is remembered for ten");
+    }
     let row = issuers::list(&mut database.admin, &mercy.name).await.unwrap().remove(0);
     assert_eq!((row.algorithms, row.mapping), (new.algorithms, mapping.clone()));
     let mut conn = urls::connect(&database.urls.app).await.unwrap();
