@@ -13,6 +13,9 @@ use vitals_tests::{
 const ASKED: &str = "launch/patient openid patient/Observation.rs online_access";
 const SCRIPT: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>";
 
+/// A form: its row, its path, and what is typed.
+type Form = (&'static str, &'static str, Vec<(&'static str, &'static str)>);
+
 /// A tenant with somebody and an app.
 async fn ready() -> Tenant {
     let tenant = Tenant::fresh().await;
@@ -115,7 +118,7 @@ async fn u02_no_other_site_sends_a_form_in_somebodys_name() {
     let others = field(&other.get("sign-in").await, "form").expect("a token");
     let session = session_of(&browser, &tenant);
 
-    let forms: [(&str, &str, Vec<(&str, &str)>); 6] = [
+    let forms: [Form; 6] = [
         ("U02 sign-in", "sign-in", vec![("username", "ada"), ("password", PASSWORD)]),
         ("U02 choice", "patients", vec![("patient", "p1")]),
         ("U02 consent", "consent", vec![("decision", "allow"), ("scope-1-1", "openid")]),

@@ -19,6 +19,9 @@ use vitals_tests::{
 const CLIENT: &str = "vitals";
 const SUBJECT: &str = "ada-at-the-provider";
 
+/// What is changed, whether the provider signs it, and what comes of it.
+type Case = (&'static str, fn(&mut Value), bool, u16);
+
 struct World {
     tenant: Tenant,
     publisher: Publisher,
@@ -110,7 +113,7 @@ async fn who_is_linked_signs_in_through_the_provider() {
 async fn what_the_provider_never_said_signs_nobody_in() {
     let world = World::begin().await;
     let other = SigningKey::generate(SigningAlgorithm::Rs256);
-    let cases: [(&str, fn(&mut Value), bool, u16); 7] = [
+    let cases: [Case; 7] = [
         ("a stranger", |claims| claims["sub"] = "somebody-else".into(), true, 403),
         ("another request's answer", |claims| claims["nonce"] = "another".into(), true, 403),
         ("another client's", |claims| claims["aud"] = "another".into(), true, 403),
