@@ -53,7 +53,15 @@ pub(super) async fn answer(mut asked: Asked<'_>) -> Result<Response, OauthError>
                     Onward::Authorize(pending) => *pending,
                     Onward::Manage => return Err(OauthError::no_such_address()),
                 },
-                None => begin(&mut asked, form).await?,
+                None => {
+                    let is_pushed = form.get("request_uri").is_some();
+                    let pending = begin(&mut asked, form).await?;
+                    // A request_uri is good once; the page behind it can be loaded again (RFC 9126, section 4).
+                    if is_pushed {
+                        return see_other(&Onward::Authorize(Box::new(pending)).address(asked.app, asked.tenant)?);
+                    }
+                    pending
+                }
             };
             let visitor = Visitor::of(&mut asked).await?;
             go_on(&mut asked, &visitor, pending).await
