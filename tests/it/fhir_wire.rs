@@ -462,11 +462,12 @@ async fn who_shows_no_good_token_is_told_how_to() {
     let bearer = |token: &str| format!("authorization: Bearer {token}\r\n");
     let own = format!("/t/{}/fhir/Patient", tenant.name);
     let none = "/t/nobody-of-this-name/fhir/Patient".to_owned();
+    const PROOF: &str = "DPoP error=\"invalid_dpop_proof\", algs=\"RS256 RS384 PS256 ES256 ES384 EdDSA\"";
     let cases = [
         (&own, String::new(), 401, "login", "Bearer"),
         (&own, bearer("x"), 401, "login", "Bearer error=\"invalid_token\""),
         (&own, "authorization: Basic eDp5\r\n".to_owned(), 401, "login", "Bearer error=\"invalid_token\""),
-        (&own, format!("authorization: DPoP {good}\r\n"), 401, "login", "Bearer error=\"invalid_token\""),
+        (&own, format!("authorization: DPoP {good}\r\n"), 401, "login", PROOF),
         (&own, bearer(&expired), 401, "expired", "Bearer error=\"invalid_token\""),
         (&own, bearer(&good).repeat(2), 400, "invalid", "Bearer error=\"invalid_request\""),
         (&own, bearer(&other.all()), 403, "forbidden", ""),

@@ -443,7 +443,7 @@ async fn credentials_that_are_shown_where_nothing_is_leave_a_record() {
         (own.as_str(), role.as_str()),
         ("/nothing", "server"),
         ("/t/PUBLIC/fhir/Patient/a", "server"),
-        ("/t/nobody-of-this-name/auth/token", "server"),
+        ("/t/nobody-of-this-name/auth/nothing", "server"),
     ] {
         let request = || client().get(format!("{}{path}", tenant.server.url));
         let answer = Answer::of(request().bearer_auth(tenant.all())).await.expect_outcome(404, "not-found");

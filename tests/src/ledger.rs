@@ -140,8 +140,7 @@ fn asks_of_somebody(path: &str) -> bool {
         return true;
     }
     let Some(below) = below.strip_prefix("fhir") else { return false };
-    true && (below.is_empty() || below.starts_with('/'))
-        && !matches!(below, "/metadata" | "/.well-known/smart-configuration")
+    (below.is_empty() || below.starts_with('/')) && !matches!(below, "/metadata" | "/.well-known/smart-configuration")
 }
 
 /// Panics unless every request of this test so far left as many records as it owes: one, or none where a public

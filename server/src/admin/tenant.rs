@@ -131,6 +131,11 @@ fn created(call: &Call<'_>, kind: &str, id: &str, body: &impl Serialize) -> Resu
     Ok(response)
 }
 
+/// The answer to what was to end something.
+fn ended(ended: bool, kind: &str) -> Result<Response, Problem> {
+    if ended { Ok(gone()) } else { Err(Problem::no_such(kind)) }
+}
+
 /// The answer to what ended something.
 fn gone() -> Response {
     respond::empty(StatusCode::NO_CONTENT)

@@ -33,13 +33,11 @@ impl AtDesk {
     pub async fn open(opened: &Opened<'_>, action: &str, name: &TenantName) -> Result<Self, CommandError> {
         let (desk, mut recorder) = tokio::try_join!(desk(opened), Recorder::open(opened))?;
         let directory = desk.feed.current()?;
-        match directory.tenant(name).cloned() {
-            Some(tenant) => Ok(Self { desk, tenant, recorder }),
-            None => {
-                let record = recorder.of_name(action, name);
-                recorder.end(record, Err(unknown(name))).await
-            }
+        if let Some(tenant) = directory.tenant(name).cloned() {
+            return Ok(Self { desk, tenant, recorder });
         }
+        let record = recorder.of_name(action, name);
+        recorder.end(record, Err(unknown(name))).await
     }
 
     /// A record about the tenant, of something there by this id.

@@ -67,7 +67,7 @@ pub async fn run(opened: &Opened<'_>, args: &TenantLockdownArgs, json: bool) -> 
 /// Who asked for something of the tenant since then, most active first.
 async fn callers(opened: &Opened<'_>, tenant: &Tenant, since: DateTime<Utc>) -> Result<Vec<Caller>, CommandError> {
     let mut reader = AuditReader::open(&opened.urls.audit_read).await?;
-    let mut callers: BTreeMap<[Option<String>; 3], Caller> = BTreeMap::new();
+    let mut callers: BTreeMap<[Option<String>; 2], Caller> = BTreeMap::new();
     let mut after = None;
     'pages: loop {
         let page = reader.page(tenant.role.as_str(), Direction::NewestFirst, after, PAGE).await?;
@@ -76,7 +76,8 @@ async fn callers(opened: &Opened<'_>, tenant: &Tenant, since: DateTime<Utc>) -> 
             if record.time < since {
                 break 'pages;
             }
-            let who = [record.issuer.clone(), record.client.clone(), record.subject.clone()];
+            // Tokens are asked for before anybody vouches for the caller: issuers do not tell callers apart.
+            let who = [record.client.clone(), record.subject.clone()];
             if !record.unverified && who.iter().any(Option::is_some) {
                 callers.entry(who).or_default().add(record);
             }
@@ -111,7 +112,8 @@ impl Caller {
         if self.addresses.len() < ADDRESSES {
             self.addresses.extend(record.address);
         }
-        (self.issuer, self.client, self.subject) = (record.issuer, record.client, record.subject);
+        self.issuer = self.issuer.take().or(record.issuer);
+        (self.client, self.subject) = (record.client, record.subject);
     }
 }
 

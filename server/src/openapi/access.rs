@@ -341,7 +341,7 @@ fn describe(
     let refusals: &[&str] = match caller {
         Caller::Anyone => &["404"],
         Caller::Person => &["400", "404"],
-        Caller::Client | Caller::Token => &["400", "401", "404", "503"],
+        Caller::Client | Caller::Token => &["400", "401", "403", "404", "503"],
         Caller::Administrator => &["400", "401", "403", "404", "409", "422", "503"],
     };
     for refused in refusals {

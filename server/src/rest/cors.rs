@@ -64,7 +64,8 @@ impl Visitor {
     /// Says in an answer who may read it.
     pub fn admit(&self, app: &App, response: &mut Response) {
         let headers = response.headers_mut();
-        if matches!(self.readers, Readers::Origins(_)) {
+        // Where nothing is as well: what it depends on must not tell that something could be there.
+        if !matches!(self.readers, Readers::Anybody) {
             headers.append(header::VARY, HeaderValue::from_static("Origin"));
         }
         if let Some(origin) = self.may_read(app) {

@@ -57,7 +57,7 @@ async fn a_client_gets_tokens_from_create_to_revoke() {
     assert_eq!(read(&id, &bearer).await, 401, "its tokens end with it");
     assert_eq!(service_token(&id, &name, secret).await.json()["error"], "invalid_client");
     program.run(&["client", "revoke", &name, "--tenant", &id]).await.expect_sentence(1, "has no client");
-    let taken = ["client", "create", "--tenant", &id, "--id", &name, "--scope", "system/*.rs"];
+    let taken = ["client", "create", "--tenant", &id, "--id", &name, "--scope", "system/*.rs", "--secret"];
     program.run(&taken).await.expect_sentence(1, "already");
 }
 

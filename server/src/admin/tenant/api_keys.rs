@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use vitals_fhir::resource::is_id;
 
-use super::{Call, Problem, created, gone, json, route::What};
+use super::{Call, Problem, created, ended, json, route::What};
 use crate::authorization::api_keys::{self, NewKey};
 
 /// How long a key is good for of which nothing else is said, and the longest.
@@ -28,10 +28,7 @@ pub(super) async fn answer(call: &mut Call<'_>, what: What, id: &str) -> Result<
     let desk = &call.app.desk;
     match what {
         What::Create => create(call).await,
-        What::Revoke => match api_keys::revoke(desk, call.tenant, id).await? {
-            true => Ok(gone()),
-            false => Err(Problem::no_such("API key")),
-        },
+        What::Revoke => ended(api_keys::revoke(desk, call.tenant, id).await?, "API key"),
         _ => json(StatusCode::OK, &json!({ "api_keys": api_keys::list(desk, call.tenant).await? })),
     }
 }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use vitals_store::authorization::Authentication;
 
-use super::{Call, Problem, created, gone, json, route::What};
+use super::{Call, Problem, created, ended, json, route::What};
 use crate::authorization::{
     administration::{self, shown_client},
     clients::{self, NewClient},
@@ -44,10 +44,7 @@ pub(super) async fn answer(call: &mut Call<'_>, what: What, id: &str) -> Result<
             None => Err(Problem::no_such("client")),
         },
         What::Create => create(call).await,
-        What::Revoke => match clients::revoke(desk, call.tenant, id).await? {
-            true => Ok(gone()),
-            false => Err(Problem::no_such("client")),
-        },
+        What::Revoke => ended(clients::revoke(desk, call.tenant, id).await?, "client"),
         What::Renew => match clients::replace_secret(desk, call.tenant, id).await? {
             Some(secret) => json(StatusCode::OK, &json!({ "client_id": id, "client_secret": secret })),
             None => Err(Problem::no_such("client with a secret")),

@@ -2,17 +2,15 @@
 
 use poem::{Response, http::StatusCode};
 
-use super::{Call, Problem, gone, json, route::What};
+use super::{Call, Problem, ended, json, route::What};
 use crate::authorization::administration;
 
 /// Answers.
 pub(super) async fn answer(call: &mut Call<'_>, what: What, id: &str) -> Result<Response, Problem> {
     let desk = &call.app.desk;
     if what == What::Revoke {
-        return match administration::end_session_or_approval(desk, call.tenant, id).await? {
-            true => Ok(gone()),
-            false => Err(Problem::no_such("session or approval")),
-        };
+        let done = administration::end_session_or_approval(desk, call.tenant, id).await?;
+        return ended(done, "session or approval");
     }
     json(StatusCode::OK, &administration::sessions(desk, call.tenant).await?)
 }

@@ -6,6 +6,10 @@ use super::{list, object, reference};
 
 /// Every schema by its name.
 pub fn schemas() -> Map<String, Value> {
+    authorization().into_iter().chain(administration()).collect()
+}
+
+fn authorization() -> Map<String, Value> {
     let text = || json!({ "type": "string" });
     let texts = || list(&text());
     let number = || json!({ "type": "integer" });
@@ -62,6 +66,18 @@ pub fn schemas() -> Map<String, Value> {
     );
     put("Userinfo", &[("sub", text()), ("name", text()), ("fhirUser", text())], &["sub"]);
     put("Launch", &[("launch", text()), ("expires_in", number()), ("launch_url", text())], &["launch", "expires_in"]);
+    schemas
+}
+
+fn administration() -> Map<String, Value> {
+    let text = || json!({ "type": "string" });
+    let texts = || list(&text());
+    let number = || json!({ "type": "integer" });
+    let truth = || json!({ "type": "boolean" });
+    let mut schemas = Map::new();
+    let mut put = |name: &str, properties: &[(&str, Value)], required: &[&str]| {
+        schemas.insert(name.to_owned(), object(properties, required));
+    };
     put(
         "ClientMetadata",
         &[
