@@ -212,7 +212,6 @@ pub(super) fn mapping(text: &str) -> Result<ClaimMapping, ControlError> {
 }
 
 /// What an issuer's tokens may be signed by: all that are accepted, where the registry names none.
-#[expect(clippy::needless_pass_by_value, reason = "as the row gives it")]
 fn algorithms(names: Option<Vec<String>>) -> Result<AllowedAlgorithms, ControlError> {
     let Some(names) = names else { return Ok(AllowedAlgorithms::default()) };
     AllowedAlgorithms::named(names.iter().map(String::as_str))
