@@ -26,7 +26,7 @@ serve_app() {
 }
 
 register() {
-  local whole="launch launch/patient openid fhirUser offline_access patient/*.rs"
+  local whole="launch launch/patient openid fhirUser offline_access online_access patient/*.rs"
   node "$launch/backend.mjs" key "$work/node.jwks" "$work/node.key" || return 1
   "$python" "$launch/backend.py" key "$work/python.jwks" "$work/python.key" || return 1
   client "$CLINIC" vitals-chart "$whole" --name "Vitals chart" --redirect-uri "$app" --launch-uri "${app}launch.html" || return 1

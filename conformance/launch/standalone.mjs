@@ -5,9 +5,11 @@
 import assert from "node:assert/strict";
 
 import { complaints, desktop, launch, phone, picture } from "../browser.mjs";
+import { load } from "../packages.mjs";
 import { approve } from "./person.mjs";
 import { auth, soon, statusWith, world } from "./world.mjs";
 
+const { AxeBuilder } = load("@axe-core/playwright");
 const patient = world.truth.patients[world.patient];
 
 /** The token answer that the app keeps. */
@@ -23,11 +25,20 @@ async function drawn(page) {
   return Object.fromEntries(counted);
 }
 
+/** What axe finds on a page of the app: nothing. */
+async function looked(page) {
+  const { violations } = await new AxeBuilder({ page }).analyze();
+  assert.deepEqual(violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`), []);
+}
+
 async function connected(page, name) {
   await page.goto(world.app);
+  await page.getByRole("button", { name: "Connect" }).waitFor();
+  await looked(page);
   await page.getByRole("button", { name: "Connect" }).click();
   const sentences = await approve(page, world.practitioner, { patient: patient.name, name });
   await page.getByRole("heading", { name: patient.name }).waitFor();
+  await looked(page);
   await picture(page, `${name}-chart`);
   assert.deepEqual(await drawn(page), patient.points, "the points that are in the database");
   return sentences;
@@ -56,6 +67,7 @@ async function disconnected(context, page, token) {
   await manage.getByText("No app is connected").waitFor();
   await page.getByRole("button", { name: "Refresh" }).click();
   await page.getByRole("heading", { name: "This app is not connected any more" }).waitFor();
+  await looked(page);
   await picture(page, "disconnected");
 }
 

@@ -32,12 +32,17 @@ export function request(client, scope, changes = {}) {
   return { client, verifier, state: parameters.state, parameters: new URLSearchParams(given) };
 }
 
-/** A person's answer to a request: what came back in the address. */
-export async function answer(browser, asked, person = world.person, choices = {}) {
+/** The answer to a request of somebody whose browser this is: what came back in the address. */
+export async function answerIn(context, asked, person = world.person, choices = {}) {
+  const url = `${auth()}/authorize?${asked.parameters}`;
+  return (await answerTo(context, url, asked.client.redirect, person, choices)).searchParams;
+}
+
+/** The same of somebody who comes for the first time. */
+export async function answer(browser, asked, person, choices) {
   const context = await desktop(browser);
   try {
-    const url = `${auth()}/authorize?${asked.parameters}`;
-    return (await answerTo(context, url, asked.client.redirect, person, choices)).searchParams;
+    return await answerIn(context, asked, person, choices);
   } finally {
     await context.close();
   }

@@ -5,6 +5,8 @@ const WIDTH = 360;
 const HEIGHT = 150;
 /** Room for the labels: top, right, bottom, left. */
 const EDGE = { top: 12, right: 12, bottom: 24, left: 40 };
+/** Points that are drawn small. */
+const MANY = 150;
 /** Rows of the table. */
 const ROWS = 10;
 
@@ -53,8 +55,9 @@ function picture(title, lines) {
   lines.forEach(({ label, points }, number) => {
     const places = points.map(({ time, value }) => `${x(time).toFixed(1)},${y(value).toFixed(1)}`);
     drawing.append(svg("polyline", { class: `line line-${number}`, points: places.join(" ") }));
+    const radius = points.length > MANY ? 1.3 : 2.4;
     for (const point of points) {
-      const dot = svg("circle", { class: `dot line-${number}`, cx: x(point.time), cy: y(point.value), r: 2.4 });
+      const dot = svg("circle", { class: `dot line-${number}`, cx: x(point.time), cy: y(point.value), r: radius });
       dot.append(svg("title", {}, `${label} ${point.value} ${point.unit}, ${moment.format(point.time)}`.trim()));
       drawing.append(dot);
     }

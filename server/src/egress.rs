@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use chrono::TimeDelta;
 use reqwest::{StatusCode, Url, header, redirect};
 
 mod address;
@@ -87,6 +88,14 @@ enum Asking {
     },
 }
 
+/// What was answered.
+struct Answer {
+    /// The JSON.
+    text: String,
+    /// How long it may be kept, where it says so (RFC 9111, section 5.2.2).
+    max_age: Option<TimeDelta>,
+}
+
 /// Fetches JSON from elsewhere, within the rules above.
 #[derive(Clone, Debug)]
 pub struct Egress {
@@ -107,15 +116,15 @@ impl Egress {
 
     /// Fetches a JSON document.
     pub async fn get_json(&self, text: &str) -> Result<String, EgressError> {
-        self.ask(text, Asking::Get).await
+        self.ask(text, Asking::Get).await.map(|answer| answer.text)
     }
 
-    async fn ask(&self, text: &str, asking: Asking) -> Result<String, EgressError> {
+    async fn ask(&self, text: &str, asking: Asking) -> Result<Answer, EgressError> {
         let url = url(text)?;
         tokio::time::timeout(TIME, self.fetch(url, asking)).await.unwrap_or(Err(EgressError::Time))
     }
 
-    async fn fetch(&self, url: Url, asking: Asking) -> Result<String, EgressError> {
+    async fn fetch(&self, url: Url, asking: Asking) -> Result<Answer, EgressError> {
         let addresses = self.resolve(&url).await?;
         // Reading the system's certificates takes milliseconds of file reading and parsing.
         let (client, url) = tokio::task::spawn_blocking(move || client(&url, &addresses).map(|client| (client, url)))
@@ -139,6 +148,7 @@ impl Egress {
         if !answer.headers().get(header::CONTENT_TYPE).is_none_or(is_json) {
             return Err(EgressError::Content);
         }
+        let max_age = max_age(answer.headers());
         let mut body = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(failed)? {
             if body.len() + chunk.len() > MAX_BYTES {
@@ -146,7 +156,7 @@ impl Egress {
             }
             body.extend_from_slice(&chunk);
         }
-        String::from_utf8(body).map_err(|_| EgressError::Content)
+        String::from_utf8(body).map(|text| Answer { text, max_age }).map_err(|_| EgressError::Content)
     }
 
     /// The addresses of the URL's host, all of them within the rules: one bad address refuses the name.
@@ -171,6 +181,16 @@ impl Egress {
         }
         Ok(addresses)
     }
+}
+
+/// How long `Cache-Control` lets an answer be kept; what cannot be read says nothing.
+fn max_age(headers: &header::HeaderMap) -> Option<TimeDelta> {
+    let values = headers.get_all(header::CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
+    let age = |directive: &str| match directive.trim().to_ascii_lowercase().as_str() {
+        "no-store" | "no-cache" => Some(TimeDelta::zero()),
+        directive => directive.strip_prefix("max-age=")?.parse::<u32>().ok().map(|age| TimeDelta::seconds(age.into())),
+    };
+    values.flat_map(|value| value.split(',')).filter_map(age).min()
 }
 
 /// A client for one fetch: its only way to an address is the list it was given, so what was judged is what is reached.

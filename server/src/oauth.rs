@@ -124,7 +124,7 @@ fn certified(asked: Auth, of: &Asked<'_>) -> Result<(), OauthError> {
 
 async fn endpoint(asked: Auth, of: Asked<'_>) -> Result<Response, OauthError> {
     match asked {
-        Auth::Metadata => metadata::answer(of),
+        Auth::Metadata => metadata::answer(&of),
         Auth::Token => token::answer(of).await,
         Auth::Par => par::answer(of).await,
         Auth::Introspect => introspect::answer(of).await,

@@ -1,16 +1,23 @@
 //! The lightest HTTP/1.1 client there is: requests made beforehand, answers read to their length. A client with more
 //! to it would take more of the two cores than the server does.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
+use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::TcpStream,
 };
+use tokio_rustls::TlsConnector;
+
+/// What a connection goes over: TCP, or TLS over it.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 /// A connection that is kept.
 pub struct Connection {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     buffer: Vec<u8>,
 }
 
@@ -40,7 +47,16 @@ impl Connection {
     pub async fn open(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.expect("the server accepts connections");
         stream.set_nodelay(true).expect("a socket's option");
-        Self { stream, buffer: Vec::with_capacity(128 * 1024) }
+        Self { stream: Box::new(stream), buffer: Vec::with_capacity(128 * 1024) }
+    }
+
+    /// Connects over TLS, to a server that is called localhost.
+    pub async fn over_tls(address: SocketAddr, config: Arc<ClientConfig>) -> Self {
+        let stream = TcpStream::connect(address).await.expect("the server accepts connections");
+        stream.set_nodelay(true).expect("a socket's option");
+        let name = ServerName::try_from("localhost").expect("a name");
+        let stream = TlsConnector::from(config).connect(name, stream).await.expect("a handshake");
+        Self { stream: Box::new(stream), buffer: Vec::with_capacity(128 * 1024) }
     }
 
     /// Sends a request and reads its answer, without a copy of the body: its status and length.

@@ -19,13 +19,15 @@ mod starting;
 mod table;
 mod tenants;
 mod timing;
+mod tokens;
+mod ways;
 
 use postgres::Postgres;
 use program::{Folder, Program};
 use table::Table;
 
 /// The parts, in the order they run. The last makes thousands of roles in the database that the others use.
-const PARTS: [&str; 7] = ["requests", "handshakes", "starting", "tenants", "timing", "slow", "roles"];
+const PARTS: [&str; 9] = ["requests", "handshakes", "ways", "starting", "tenants", "timing", "slow", "tokens", "roles"];
 
 fn main() {
     // cargo adds options of its own, such as --bench.
@@ -60,6 +62,14 @@ fn main() {
             return;
         }
     }
+    if is_wanted("ways") {
+        let own = Folder::make();
+        runtime.block_on(ways::run(&program, &own, &mut table));
+        if wanted == ["ways"] {
+            table.end();
+            return;
+        }
+    }
     if is_wanted("starting") {
         starting::run(&program, &folder, &mut table);
     }
@@ -74,6 +84,9 @@ fn main() {
     }
     if is_wanted("slow") {
         runtime.block_on(slow::run(&program, &folder, &server, &mut table));
+    }
+    if is_wanted("tokens") {
+        runtime.block_on(tokens::run(&program, &folder, &server, &mut table));
     }
     if is_wanted("roles") {
         roles::run(&postgres, &mut table);

@@ -66,7 +66,7 @@ async fn read(server: &Server, tenant: &Tenant, authorization: &str) -> u16 {
 }
 
 #[tokio::test]
-async fn every_address_needs_the_scope_and_a_token_of_this_tenant() {
+async fn u06_every_address_needs_the_scope_and_a_token_of_this_tenant() {
     let (this, other) = (Tenant::fresh().await, Tenant::fresh().await);
     for (method, path) in ADDRESSES {
         let what = format!("{method} {path}");

@@ -4,9 +4,9 @@
 use std::{collections::BTreeSet, path::Path};
 
 /// The attacks, as ranges of their numbers.
-const NUMBERS: [(char, u32, u32); 15] = [
+const NUMBERS: [(char, u32, u32); 14] = [
     ('J', 1, 36),
-    ('O', 1, 25),
+    ('O', 1, 26),
     ('P', 1, 11),
     ('P', 17, 20),
     ('P', 22, 34),
@@ -18,8 +18,7 @@ const NUMBERS: [(char, u32, u32); 15] = [
     ('H', 4, 5),
     ('H', 7, 12),
     ('R', 7, 7),
-    ('U', 1, 5),
-    ('U', 8, 8),
+    ('U', 1, 8),
 ];
 
 /// The numbers that a line of source has rows for: at the beginning of its texts and of names of its functions.

@@ -13,6 +13,7 @@ use vitals_tests::{
 
 mod assertions;
 mod isolation;
+mod mixed_up;
 mod requests;
 mod taking_back;
 
@@ -32,7 +33,7 @@ impl World {
 
     async fn of(tenant: Tenant) -> Self {
         let app = tenant.register(app(Authentication::None, GRANTED)).await.client.id;
-        let user = tenant.account(Some("Patient/p1"), "patient/*.rs").await;
+        let user = tenant.user(Some("Patient/p1"), "patient/*.rs").await;
         Self { tenant, app, user }
     }
 
@@ -191,6 +192,24 @@ async fn a_refresh_token_is_good_once_and_never_for_more() {
     assert!(revoked.await.expect("revoked"));
     refused("O22 of a revoked client", world.refresh(text(&fourth, "refresh_token"), "").await, "invalid_client");
     world.tenant.get("Patient", text(&fourth, "access_token")).await.expect(401);
+    ledger::each_left_one_record().await;
+}
+
+#[tokio::test]
+async fn o22_what_is_issued_while_its_approval_is_ended_ends_with_it() {
+    let world = World::new().await;
+    for _ in 0..8 {
+        let tokens = world.tokens().await;
+        let approval = text(&vitals_tests::oauth::claims(text(&tokens, "access_token")), "approval_id").to_owned();
+        let ending = world.tenant.at_desk(|desk, tenant| async move { desk.end_approval(&tenant, &approval).await });
+        let (refreshed, ended) = tokio::join!(world.refresh(text(&tokens, "refresh_token"), ""), ending);
+        assert!(ended.expect("the tables"));
+        if refreshed.status == 200 {
+            world.tenant.get("Patient", text(&refreshed.json(), "access_token")).await.expect(401);
+        } else {
+            refused("O22 ended just before", refreshed, "invalid_grant");
+        }
+    }
     ledger::each_left_one_record().await;
 }
 

@@ -13,6 +13,9 @@ use vitals_tests::{
 const ASKED: &str = "launch/patient openid patient/Observation.rs online_access";
 const SCRIPT: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>";
 
+/// A form: its row, its path, and what is typed.
+type Form = (&'static str, &'static str, Vec<(&'static str, &'static str)>);
+
 /// A tenant with somebody and an app.
 async fn ready() -> Tenant {
     let tenant = Tenant::fresh().await;
@@ -115,7 +118,7 @@ async fn u02_no_other_site_sends_a_form_in_somebodys_name() {
     let others = field(&other.get("sign-in").await, "form").expect("a token");
     let session = session_of(&browser, &tenant);
 
-    let forms: [(&str, &str, Vec<(&str, &str)>); 6] = [
+    let forms: [Form; 6] = [
         ("U02 sign-in", "sign-in", vec![("username", "ada"), ("password", PASSWORD)]),
         ("U02 choice", "patients", vec![("patient", "p1")]),
         ("U02 consent", "consent", vec![("decision", "allow"), ("scope-1-1", "openid")]),
@@ -199,12 +202,34 @@ async fn u03_a_session_is_new_hidden_and_gone_when_it_ends() {
         let mut thief = Browser::at(&tenant);
         thief.cookies.insert(name.clone(), kept.to_owned());
         let page = thief.get("manage").await.expect(200);
-        assert!(page.body.contains("type=\"password\"") && !page.body.contains("App chart"), "{}", page.body);
+        assert!(page.body.contains("name=\"username\"") && !page.body.contains("App chart"), "{}", page.body);
     }
     let page = browser.get("manage").await.expect(200);
     let page = browser.sign_in(&page, "ada", PASSWORD).await.expect(200);
     assert!(page.body.contains("No app is connected"), "{}", page.body);
     ledger::each_left_one_record().await;
+}
+
+#[tokio::test]
+async fn u03_over_https_cookies_stay_there() {
+    let options = Options { public_url: Some("https://fhir.example/north".to_owned()), ..Options::default() };
+    let server: &'static Server = Box::leak(Box::new(Server::start(cluster::shared(), options).await));
+    let tenant = Tenant::on(server).await;
+    tenant.person("ada", "Patient/p1").await;
+    let mut browser = Browser::at(&tenant);
+    browser.pages = format!("http://{}/t/{}/auth", server.address, tenant.name);
+    "https://fhir.example".clone_into(&mut browser.origin);
+    let page = browser.get("manage").await.expect(200);
+    let answer = browser.submit(&page, "sign-in", &[("username", "ada"), ("password", PASSWORD)]).await.expect(303);
+    assert_eq!(answer.header("location"), format!("https://fhir.example/north/t/{}/auth/manage", tenant.name));
+    for answer in [page, answer] {
+        let lines = answer.headers.get_all("set-cookie").iter().map(|line| line.to_str().expect("text"));
+        for line in lines.filter(|line| !line.contains("Max-Age=0")) {
+            assert!(line.starts_with(&format!("__Secure-vitals-{}", tenant.name)), "{line}");
+            let path = format!("; Path=/north/t/{}/auth; HttpOnly; SameSite=Lax; Secure", tenant.name);
+            assert!(line.contains(&path), "{line}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -261,7 +286,7 @@ async fn u05_nothing_of_one_tenant_opens_at_another() {
     let mut thief = Browser::at(&two);
     thief.cookies.insert(format!("vitals-{}", two.name), session_of(&browser, &one));
     let page = thief.get("manage").await.expect(200);
-    assert!(page.body.contains("type=\"password\""), "{}", page.body);
+    assert!(page.body.contains("name=\"username\""), "{}", page.body);
     // Cookies are kept apart by path, too.
     assert!(page.header("set-cookie").contains(&format!("Path=/t/{}/auth", two.name)));
     // A request sealed for one.
@@ -281,7 +306,7 @@ async fn u08_who_does_nothing_is_signed_out() {
     server.clock.stop();
     let mut browser = signed_in(&tenant, "ada").await;
     let page = browser.get("manage").await.expect(200);
-    assert_eq!(page.header("refresh"), "901; url=manage", "the screen is cleared");
+    assert_eq!(page.header("refresh"), "901; url=manage?idle", "the screen is cleared");
     // Fourteen minutes at a time, somebody stays.
     for _ in 0..4 {
         server.clock.advance(14 * 60);
@@ -289,21 +314,26 @@ async fn u08_who_does_nothing_is_signed_out() {
     }
     let consenting = browser.get(&tenant.asks("chart", ASKED, &[])).await.expect(200);
     assert!(!ticks(&consenting).is_empty());
-    server.clock.advance(15 * 60);
-    let page = browser.get("manage").await.expect(200);
-    assert!(page.body.contains("type=\"password\""), "{}", page.body);
+    // A page that loads itself is nobody doing something.
+    server.clock.advance(10 * 60);
+    let page = browser.get("manage?idle").await.expect(200);
+    assert_eq!(page.header("refresh"), "301; url=manage?idle");
+    server.clock.advance(5 * 60);
+    let page = browser.get("manage?idle").await.expect(200);
+    assert!(page.body.contains("name=\"username\""), "{}", page.body);
+    assert_eq!(page.header("refresh"), "");
     // The tenant says how long; and twelve hours are the most.
     tenant.set(&serde_json::json!({ "idle_minutes": 5 })).await;
     let mut browser = signed_in(&tenant, "ada").await;
     server.clock.advance(5 * 60);
-    assert!(browser.get("manage").await.expect(200).body.contains("type=\"password\""));
+    assert!(browser.get("manage").await.expect(200).body.contains("name=\"username\""));
     let mut browser = signed_in(&tenant, "ada").await;
     for _ in 0..(12 * 60 / 4 - 1) {
         server.clock.advance(4 * 60);
         assert!(browser.get("manage").await.expect(200).body.contains("Connected apps"));
     }
     server.clock.advance(4 * 60);
-    assert!(browser.get("manage").await.expect(200).body.contains("type=\"password\""));
+    assert!(browser.get("manage").await.expect(200).body.contains("name=\"username\""));
 }
 
 #[tokio::test]

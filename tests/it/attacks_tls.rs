@@ -190,7 +190,8 @@ async fn a_certificate_that_is_optional_is_still_a_good_one_or_none() {
     {
         let request = world.servers.http(holder).get(format!("{}/Patient", tenant.base())).bearer_auth(&all);
         let answer = Answer::of(request).await.expect(200);
-        assert_eq!(answer.header("strict-transport-security"), "max-age=31536000; includeSubDomains", "{label}");
+        let hsts = answer.header("strict-transport-security");
+        assert_eq!(hsts, "max-age=31536000; includeSubDomains", "{label}");
         let record = tenant.record_of(answer.header("x-request-id")).await;
         assert_eq!(record.get("certificate").and_then(|text| text.as_str()), certificate.as_deref(), "{label}");
         assert_eq!(record["address"], "127.0.0.1", "{label}");

@@ -1,5 +1,6 @@
 //! The command line, as a person or a script meets it: the real program, beside a server that runs.
 
+mod access;
 mod checks;
 mod imports;
 mod issuers;

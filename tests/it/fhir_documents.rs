@@ -192,6 +192,15 @@ async fn the_openapi_document_describes_what_answers() {
                 request =
                     request.header("content-type", "application/fhir+json").body(content(kind, "a", "y").to_string());
             }
+            let of_access = ["Authorization", "Administration"].iter().any(|tag| operation["tags"][0] == *tag);
+            if of_access {
+                let form = operation["requestBody"]["content"].get("application/x-www-form-urlencoded").is_some();
+                let (media, body) =
+                    if form { ("application/x-www-form-urlencoded", "x=y") } else { ("application/json", "{}") };
+                request = client().request(method.clone(), format!("{url}{path}")).header("content-type", media);
+                request = request.bearer_auth(tenant.administrator());
+                request = if method == Method::POST { request.body(body) } else { request };
+            }
             let answer = Answer::of(request).await.sound();
             let responses = operation["responses"].as_object().expect("responses");
             assert!(
@@ -199,6 +208,9 @@ async fn the_openapi_document_describes_what_answers() {
                 "{method} {path}: {} is not described",
                 answer.status
             );
+            if of_access {
+                continue;
+            }
             // What was deleted at one base is gone at the next.
             let gone = template.starts_with("/fhir/") && matches!(answer.status, 404 | 410);
             assert!(answer.status < 400 || gone, "{method} {path}: {} {}", answer.status, answer.body);

@@ -30,6 +30,8 @@ mod layers;
 mod migrations;
 mod oauth_certificates;
 mod oauth_pages;
+mod oauth_provider;
+mod oauth_smart;
 mod oauth_token;
 mod operator;
 mod poisoning;

@@ -322,11 +322,41 @@ async fn a_password_is_changed_by_who_knows_it() {
         let answer = browser.submit(&page, "manage", &typed).await;
         assert_eq!(answer.status, 403, "{what}: {}", answer.body);
     }
-    browser.submit(&page, "manage", &change(PASSWORD, new, new)).await.expect(200);
+    let mut elsewhere = Browser::at(&tenant);
+    let other = elsewhere.get("manage").await;
+    elsewhere.sign_in(&other, "ada", PASSWORD).await.expect(200);
+    let answer = browser.submit(&page, "manage", &change(PASSWORD, new, new)).await.expect(303);
+    let page = browser.follow(answer).await.expect(200);
+    assert!(text(&page).contains("Your password is changed"), "{}", page.body);
+    // Whoever was signed in by the old one is not any more.
+    assert!(elsewhere.get("manage").await.expect(200).body.contains("name=\"username\""));
     let mut browser = Browser::at(&tenant);
     let page = browser.get("manage").await;
     browser.sign_in(&page, "ada", PASSWORD).await.expect(403);
     let page = browser.get("manage").await;
     browser.sign_in(&page, "ada", new).await.expect(200);
+    ledger::each_left_one_record().await;
+}
+
+#[tokio::test]
+async fn a_pushed_request_is_good_once_and_its_page_can_be_loaded_again() {
+    let tenant = Tenant::fresh().await;
+    patient(&tenant, "p1", "Byron").await;
+    tenant.person("ada", "Patient/p1").await;
+    tenant.app("chart", ASKED).await;
+    let mut browser = Browser::at(&tenant);
+    let asked = tenant.asks("chart", ASKED, &[]);
+    let body = asked.split_once('?').expect("a query").1.to_owned();
+    let pushed = Answer::of(browser.form("par", &[]).body(body)).await.expect(201).json();
+    let uri = pushed["request_uri"].as_str().expect("a request_uri").replace(':', "%3A");
+    let path = format!("authorize?client_id=chart&request_uri={uri}");
+
+    let answer = browser.get(&path).await.expect(303);
+    let location = answer.header("location").to_owned();
+    for _ in 0..2 {
+        let page = browser.open(&location).await.expect(200);
+        assert!(text(&page).contains("to continue to <strong>App chart</strong>"), "{}", page.body);
+    }
+    browser.get(&path).await.expect(400);
     ledger::each_left_one_record().await;
 }

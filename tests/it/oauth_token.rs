@@ -32,7 +32,7 @@ async fn a_public_app_gets_tokens_for_its_code_and_reads_its_patient_alone() {
     }
     let registered =
         tenant.register(app(Authentication::None, "openid fhirUser launch/patient patient/*.rs offline_access")).await;
-    let user = tenant.account(Some("Patient/p1"), "patient/*.rs").await;
+    let user = tenant.user(Some("Patient/p1"), "patient/*.rs").await;
     let mut request =
         approved(&registered.client.id, &user, "openid fhirUser launch/patient patient/*.rs offline_access", None);
     request.nonce = Some("n-1".to_owned());
@@ -68,7 +68,7 @@ async fn a_refresh_token_is_replaced_and_may_narrow() {
     let tenant = Tenant::fresh().await;
     let registered = tenant.register(app(Authentication::ClientSecret, "patient/*.rs offline_access")).await;
     let secret = registered.secret.as_deref().expect("a secret");
-    let user = tenant.account(Some("Patient/p1"), "patient/*.rs").await;
+    let user = tenant.user(Some("Patient/p1"), "patient/*.rs").await;
     let id = registered.client.id.as_str();
     let code = tenant.approve(approved(id, &user, "patient/*.rs offline_access", None)).await;
     let mut pairs = for_code(id, &code).to_vec();
@@ -117,7 +117,7 @@ async fn dpop_binds_tokens_to_a_key() {
     let tenant = Tenant::fresh().await;
     let registered = tenant.register(app(Authentication::None, "patient/*.rs offline_access")).await;
     let id = registered.client.id.as_str();
-    let user = tenant.account(Some("Patient/p1"), "patient/*.rs").await;
+    let user = tenant.user(Some("Patient/p1"), "patient/*.rs").await;
     let (prover, thief) = (ProofKey::generate(), ProofKey::generate());
     let now = tenant.server.clock.now().timestamp();
     let url = tenant.auth("token");
@@ -180,5 +180,105 @@ async fn a_tenant_that_wants_proof_issues_nothing_without_and_asks_for_its_nonce
     let good = prove(json!(told.header("dpop-nonce")));
     assert_eq!(ask(Some(good.clone())).await.expect(200).json()["token_type"], "DPoP");
     assert_eq!(ask(Some(good)).await.expect(400).json()["error"], "invalid_dpop_proof", "a proof is good once");
+    ledger::each_left_one_record().await;
+}
+
+#[tokio::test]
+async fn online_access_ends_with_the_session_and_offline_access_does_not() {
+    let tenant = Tenant::fresh().await;
+    let allowed = "patient/*.rs offline_access online_access";
+    let registered = tenant.register(app(Authentication::None, allowed)).await;
+    let id = registered.client.id.as_str();
+    let user = tenant.user(Some("Patient/p1"), "patient/*.rs").await;
+    let session = tenant.session(&user).await;
+    let mut tokens = Vec::new();
+    for granted in ["patient/*.rs online_access", "patient/*.rs offline_access"] {
+        let mut request = approved(id, &user, granted, None);
+        request.session = Some(session.clone());
+        let code = tenant.approve(request).await;
+        tokens.push(tenant.ask("token", &for_code(id, &code)).await.expect(200).json());
+    }
+    let refresh = async |tokens: &Value| {
+        let token = tokens["refresh_token"].as_str().expect("a refresh token");
+        let pairs = [("grant_type", "refresh_token"), ("client_id", id), ("refresh_token", token)];
+        tenant.ask("token", &pairs).await
+    };
+    let access = |tokens: &Value| tokens["access_token"].as_str().expect("a token").to_owned();
+    let [online, offline] =
+        [refresh(&tokens[0]).await.expect(200).json(), refresh(&tokens[1]).await.expect(200).json()];
+    assert_eq!(claims(&access(&online))["sid"], session.as_str());
+    tenant.get("Patient", &access(&online)).await.expect(200);
+
+    let ended = tenant.at_desk(|desk, tenant| async move { desk.end_session(&tenant, &session).await }).await;
+    assert!(ended.expect("ended"));
+
+    assert_eq!(refresh(&online).await.expect(400).json()["error"], "invalid_grant");
+    tenant.get("Patient", &access(&online)).await.expect(401);
+    tenant.get("Patient", &access(&offline)).await.expect(200);
+    refresh(&offline).await.expect(200);
+    ledger::each_left_one_record().await;
+}
+
+#[tokio::test]
+async fn a_code_may_be_bound_to_a_key_beforehand() {
+    let tenant = Tenant::fresh().await;
+    let registered = tenant.register(app(Authentication::None, "patient/*.rs")).await;
+    let id = registered.client.id.as_str();
+    let user = tenant.user(Some("Patient/p1"), "patient/*.rs").await;
+    let (key, thief) = (ProofKey::generate(), ProofKey::generate());
+    let mut request = approved(id, &user, "patient/*.rs", None);
+    request.jkt = Some(key.jkt());
+    let code = tenant.approve(request).await;
+    let (url, now) = (tenant.auth("token"), tenant.server.clock.now().timestamp());
+    let proof = |by: &ProofKey| by.proof(About { method: "POST", url: &url, token: None, now }, &[]);
+    let pairs = for_code(id, &code);
+    for asked in [post(&url, &pairs), post(&url, &pairs).header("dpop", proof(&thief))] {
+        assert_eq!(Answer::of(asked).await.expect(400).json()["error"], "invalid_grant");
+    }
+    let good = Answer::of(post(&url, &pairs).header("dpop", proof(&key))).await.expect(200).json();
+    assert_eq!(claims(good["access_token"].as_str().expect("a token"))["cnf"], json!({ "jkt": key.jkt() }));
+    let elsewhere = key.proof(About { method: "POST", url: &tenant.auth("revoke"), token: None, now }, &[]);
+    let twice = post(&url, &pairs).header("dpop", elsewhere);
+    assert_eq!(Answer::of(twice).await.expect(400).json()["error"], "invalid_dpop_proof");
+    ledger::each_left_one_record().await;
+}
+
+#[tokio::test]
+async fn the_record_says_who_got_what_and_who_only_says_so() {
+    let tenant = Tenant::fresh().await;
+    let registered = tenant.register(app(Authentication::None, "patient/*.rs")).await;
+    let id = registered.client.id.as_str();
+    let user = tenant.user(Some("Patient/p1"), "patient/*.rs").await;
+    let code = tenant.approve(approved(id, &user, "patient/*.rs", None)).await;
+    let good = tenant.ask("token", &for_code(id, &code)).await.expect(200);
+    let record = tenant.record_of(good.header("x-request-id")).await;
+    assert_eq!(
+        (&record["action"], &record["client"], &record["subject"], &record["patient"], &record["decision"]),
+        (&json!("token"), &json!(id), &json!(user), &json!("p1"), &json!("allowed"))
+    );
+    assert_eq!(record["scopes"], json!(["patient/*.rs"]));
+    let refused = tenant.ask("token", &[("grant_type", "refresh_token"), ("client_id", "nobody")]).await.expect(400);
+    let record = tenant.record_of(refused.header("x-request-id")).await;
+    assert_eq!(
+        (&record["client"], &record["unverified"], &record["reason"], &record["decision"]),
+        (&json!("nobody"), &json!(true), &json!("invalid_client"), &json!("denied"))
+    );
+    ledger::each_left_one_record().await;
+}
+
+#[tokio::test]
+async fn an_app_may_want_its_id_tokens_by_es256() {
+    let tenant = Tenant::fresh().await;
+    let mut new = app(Authentication::None, "openid patient/*.rs");
+    new.metadata = json!({ "id_token_signed_response_alg": "ES256" }).to_string();
+    let registered = tenant.register(new).await;
+    let id = registered.client.id.as_str();
+    let user = tenant.user(Some("Patient/p1"), "patient/*.rs").await;
+    let code = tenant.approve(approved(id, &user, "openid patient/*.rs", None)).await;
+    let tokens = tenant.ask("token", &for_code(id, &code)).await.expect(200).json();
+    let said = header(tokens["id_token"].as_str().expect("an id_token"));
+    assert_eq!(said["alg"], "ES256");
+    let published = Answer::of(client().get(tenant.auth("jwks"))).await.expect(200).json();
+    assert!(published["keys"].as_array().expect("keys").iter().any(|key| key["kid"] == said["kid"]));
     ledger::each_left_one_record().await;
 }

@@ -70,6 +70,12 @@ impl Forge {
         pair.public_key().as_ref().to_vec()
     }
 
+    /// The public key of an elliptic key as a point.
+    pub fn point(&self) -> Vec<u8> {
+        let (Self::P256(pair) | Self::P384(pair)) = self else { panic!("only an elliptic key has this") };
+        pair.public_key().as_ref().to_vec()
+    }
+
     /// Signs with the key's own kind of signature; `algorithm` chooses among RSA's.
     pub fn sign(&self, algorithm: &str, message: &str) -> Vec<u8> {
         let random = SystemRandom::new();

@@ -12,7 +12,7 @@ use vitals_server::authorization::{
     clients::{self, NewClient, Registered},
     secrets,
 };
-use vitals_store::authorization::{Account, Authentication, RegistrationToken};
+use vitals_store::authorization::{Account, Authentication, RegistrationToken, Session};
 
 use crate::{
     Answer, Tenant, cluster,
@@ -95,7 +95,7 @@ impl Tenant {
     }
 
     /// Makes an account; the answer is its id.
-    pub async fn account(&self, fhir_user: Option<&str>, held: &str) -> String {
+    pub async fn user(&self, fhir_user: Option<&str>, held: &str) -> String {
         let id = Uuid::new_v4().to_string();
         let account = Account {
             id: id.clone(),
@@ -118,6 +118,28 @@ impl Tenant {
             tx.commit().await.map(|()| inserted)
         });
         assert!(inserted.await.expect("the tables"), "an account of that name is there");
+        id
+    }
+
+    /// Signs somebody in; the answer is the id of the session.
+    pub async fn session(&self, account: &str) -> String {
+        let now = self.server.clock.now();
+        let session = Session {
+            hash: secrets::hash(&secrets::random()),
+            id: Uuid::new_v4().to_string(),
+            account: account.to_owned(),
+            address: None,
+            created: now,
+            seen: now,
+            expires: now + chrono::TimeDelta::minutes(15),
+        };
+        let id = session.id.clone();
+        let inserted = self.at_desk(|desk, tenant| async move {
+            let mut tx = desk.pool.authorization(&tenant).await?;
+            tx.insert_session(&session).await?;
+            tx.commit().await
+        });
+        inserted.await.expect("the tables");
         id
     }
 

@@ -32,7 +32,7 @@ export async function introspection_takes_the_token_of_an_app_that_may(browser) 
   const [token, own] = [await of(PUBLIC), await of(PORTAL)];
   const asked = await post("introspect", { token }, { Authorization: `Bearer ${own}` });
   assert.deepEqual([asked.status, asked.body.active, asked.body.client_id], [200, true, PUBLIC.id]);
-  assert.equal((await post("introspect", { token: own }, { Authorization: `Bearer ${token}` })).status, 403);
+  assert.equal((await post("introspect", { token: own }, { Authorization: `Bearer ${token}` })).status, 401);
 }
 
 export async function a_refresh_token_is_good_for_three_months(browser) {

@@ -2,7 +2,11 @@
 import assert from "node:assert/strict";
 import { createPublicKey, verify } from "node:crypto";
 
-import { DIRECTORY, PORTAL, PUBLIC, auth, base, basic, claims, forged, get, launched, post, renew, world } from "../flow.mjs";
+import { desktop } from "../../browser.mjs";
+import { soon, statusWith } from "../../launch/world.mjs";
+import {
+  DIRECTORY, PORTAL, PUBLIC, answerIn, auth, base, basic, claims, exchange, forged, get, launched, post, renew, request, world,
+} from "../flow.mjs";
 
 const SCOPE = "launch/patient openid fhirUser offline_access patient/Patient.r patient/Observation.rs";
 const PATIENT = () => `${base()}/Patient/${world.patient}`;
@@ -83,6 +87,21 @@ export async function a_refresh_token_is_its_clients_and_no_other(browser) {
   const { body } = await launched(browser, PUBLIC, SCOPE);
   assert.equal((await renew({ id: "two-homes" }, body.refresh_token)).body.error, "invalid_grant");
   assert.equal((await renew(PUBLIC, "guessed")).body.error, "invalid_grant");
+}
+
+export async function an_online_app_goes_on_until_its_user_signs_out(browser) {
+  const context = await desktop(browser);
+  const asked = request(PUBLIC, "launch/patient online_access patient/Patient.r");
+  const { body: first } = await exchange(asked, (await answerIn(context, asked)).get("code"));
+  const { body: second } = await renew(PUBLIC, first.refresh_token);
+  assert.ok(second.access_token, JSON.stringify(second));
+  const page = await context.newPage();
+  await page.goto(`${auth()}/manage`);
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByRole("heading", { name: "You are signed out" }).waitFor();
+  await context.close();
+  assert.equal((await renew(PUBLIC, second.refresh_token)).body.error, "invalid_grant");
+  await soon(401, () => statusWith(second.access_token));
 }
 
 export async function a_client_with_a_secret_shows_it(browser) {

@@ -108,6 +108,9 @@ mod tests {
 
     const NOW: i64 = 1_800_000_000;
 
+    /// What is changed, and whether it is still taken.
+    type Case = (&'static str, fn(&mut Value), bool);
+
     fn claims() -> Value {
         json!({ "iss": "https://id.example", "sub": "s1", "aud": "us", "exp": NOW + 60, "iat": NOW, "nonce": "n" })
     }
@@ -124,13 +127,13 @@ mod tests {
     #[test]
     fn only_what_the_provider_says_to_us_now_is_taken() {
         let key = SigningKey::generate(SigningAlgorithm::Es256);
-        let cases: [(&str, fn(&mut Value), bool); 16] = [
+        let cases: [Case; 16] = [
             ("as it is", |_| {}, true),
             (
                 "to several, issued to us",
                 |claims| {
                     claims["aud"] = json!(["x", "us"]);
-                    claims["azp"] = "us".into()
+                    claims["azp"] = "us".into();
                 },
                 true,
             ),

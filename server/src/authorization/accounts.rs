@@ -1,6 +1,6 @@
 //! Accounts: people of a tenant, how they prove who they are, and how long they wait after failing to.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
 use chrono::TimeDelta;
 use uuid::Uuid;
@@ -23,6 +23,9 @@ const FAILURES: i32 = 5;
 const FIRST_LOCK: TimeDelta = TimeDelta::minutes(1);
 /// The longest. An account that somebody else can lock for good would be a weapon.
 const LONGEST_LOCK: TimeDelta = TimeDelta::hours(1);
+/// A failure is told no sooner than this, so that its time does not tell whether there is such an account: for one that
+/// there is a failure is written down, which takes a few milliseconds.
+const SOONEST: Duration = Duration::from_millis(200);
 /// Longest user name and name for people.
 const LONGEST_NAME: usize = 128;
 /// More patients than one person cares for.
@@ -190,6 +193,7 @@ pub async fn attempt(
     address: Option<IpAddr>,
 ) -> Result<Attempt, StoreError> {
     let now = desk.clock.now();
+    let soonest = tokio::time::Instant::now() + SOONEST;
     if let Some(wait) = desk.people.attempts.wait(tenant, address, now) {
         return Ok(Attempt::Wait(wait));
     }
@@ -207,6 +211,7 @@ pub async fn attempt(
     let equal = desk.people.passwords.are_equal(password, hash).await;
     let Some(account) = tried.filter(|_| equal) else {
         desk.people.attempts.failed(tenant, address, now);
+        tokio::time::sleep_until(soonest).await;
         return Ok(Attempt::Failure(id));
     };
     let mut tx = desk.pool.authorization(tenant).await?;

@@ -10,7 +10,6 @@ use vitals_store::{
 };
 
 use super::{Desk, ending::DeskError, keys, secrets};
-use crate::egress::Egress;
 
 mod addresses;
 mod certificates;
@@ -241,7 +240,7 @@ fn keys_of(new: &NewClient, warnings: &mut Vec<String>) -> Result<Vec<String>, C
         return wrong("a client has a key set or its address, not both");
     }
     if let Some(url) = &new.jwks_url {
-        Egress::check_url(url).map_err(|error| ClientError::Metadata(format!("the key set's address: {error}")))?;
+        addresses::check_keys(url)?;
     }
     if new.certificate.is_some() && new.authentication != Authentication::TlsClientAuth {
         return wrong("the name of a certificate goes with tls_client_auth");

@@ -9,9 +9,10 @@ use vitals_access::tenant::Tenant;
 use vitals_store::{
     StoreError,
     authorization::{Account, Session, SignedIn},
+    control::revocations::RevocationKind,
 };
 
-use super::{Desk, secrets};
+use super::{Desk, ending::DeskError, secrets};
 
 /// Longest that somebody stays signed in: a shift.
 const LONGEST: TimeDelta = TimeDelta::hours(12);
@@ -40,17 +41,41 @@ pub async fn begin(
     Ok(secret)
 }
 
-/// Who is signed in by this cookie; looking counts as doing something.
-pub async fn find(desk: &Desk, tenant: &Arc<Tenant>, secret: &str) -> Result<Option<SignedIn>, StoreError> {
+/// Why somebody's session is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// They do something: it goes on.
+    Acts,
+    /// Their browser looks by itself whether it has ended: two open pages must not keep each other alive.
+    Waits,
+}
+
+/// Who is signed in by this cookie.
+pub async fn find(desk: &Desk, tenant: &Arc<Tenant>, secret: &str, look: Look) -> Result<Option<SignedIn>, StoreError> {
     let now = desk.clock.now();
     let hash = secrets::hash(secret);
     let mut tx = desk.pool.authorization(tenant).await?;
-    let found = tx.session(&hash, now).await?;
-    if let Some(found) = &found {
-        tx.touch_session(&hash, now, expires(tenant, now, found.session.created)).await?;
+    let mut found = tx.session(&hash, now).await?;
+    if let (Some(found), Look::Acts) = (&mut found, look) {
+        found.session.expires = expires(tenant, now, found.session.created);
+        tx.touch_session(&hash, now, found.session.expires).await?;
     }
     tx.commit().await?;
     Ok(found)
+}
+
+/// Ends all sessions of an account, and every token issued in them.
+pub async fn end_all(desk: &Desk, tenant: &Arc<Tenant>, account: &str) -> Result<(), DeskError> {
+    let mut tx = desk.pool.authorization(tenant).await?;
+    let ended = tx.end_sessions_of(account).await?;
+    for session in &ended {
+        tx.end_approvals_of_session(session, desk.clock.now()).await?;
+    }
+    tx.commit().await?;
+    for session in ended {
+        desk.revoke(tenant, RevocationKind::Session, &session).await?;
+    }
+    Ok(())
 }
 
 fn expires(tenant: &Tenant, now: DateTime<Utc>, created: DateTime<Utc>) -> DateTime<Utc> {

@@ -5,12 +5,16 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value, json};
-use vitals_access::{keys::SigningAlgorithm, scope, tenant::Tenant};
+use vitals_access::{revocations::Revocable, scope, tenant::Tenant};
 use vitals_store::{
     StoreError,
     authorization::{Account, Approval, Authentication, AuthorizationTx, Client, Refresh, RefreshToken},
     control::revocations::RevocationKind,
 };
+
+mod issue;
+
+use issue::{Granted, claims, insert, issue, text};
 
 use super::{Desk, context::LaunchContext, ending::DeskError, secrets};
 
@@ -56,6 +60,8 @@ pub struct Asking<'a> {
     pub client: &'a Client,
     /// What its tokens are bound to.
     pub binding: &'a Binding,
+    /// When it asked, before it was looked up: what is taken back from then on ends what is issued here as well.
+    pub now: DateTime<Utc>,
 }
 
 /// What a client brings for its code.
@@ -126,15 +132,16 @@ pub async fn for_code(
     asking: Asking<'_>,
     brought: BroughtCode<'_>,
 ) -> Result<Issued, TokenError> {
-    let now = desk.clock.now();
+    let now = asking.now;
     let mut tx = desk.pool.authorization(tenant).await?;
     let judged = async {
         let taken = tx.take_code(&secrets::hash(brought.code), now).await?;
         let taken = taken.ok_or(TokenError::Grant("the code is not good"))?;
-        let (approval, account) = standing(&mut tx, &taken.code.approval, asking.client).await?;
         if taken.used_before {
-            return Ok(Judged::Replayed(approval));
+            let approval = tx.approval(&taken.code.approval).await?;
+            return of_client(approval, asking.client).map(Judged::Replayed);
         }
+        let (approval, account) = standing(&mut tx, &taken.code.approval, asking.client).await?;
         if taken.code.expires <= now || !approval.holds(now) {
             return Err(TokenError::Grant("the code is not good"));
         }
@@ -164,15 +171,16 @@ pub async fn for_refresh_token(
     brought: &str,
     asked: Option<&str>,
 ) -> Result<Issued, TokenError> {
-    let now = desk.clock.now();
+    let now = asking.now;
     let mut tx = desk.pool.authorization(tenant).await?;
     let judged = async {
         let refused = || TokenError::Grant("the refresh token is not good");
         let taken = tx.take_refresh_token(&secrets::hash(brought), now).await?.ok_or_else(refused)?;
-        let (approval, account) = standing(&mut tx, &taken.token.approval, asking.client).await?;
         if taken.used_before {
-            return Ok(Judged::Replayed(approval));
+            let approval = tx.approval(&taken.token.approval).await?;
+            return of_client(approval, asking.client).map(Judged::Replayed);
         }
+        let (approval, account) = standing(&mut tx, &taken.token.approval, asking.client).await?;
         if taken.token.expires <= now || !approval.holds(now) {
             return Err(refused());
         }
@@ -203,7 +211,7 @@ pub async fn for_service(
     asking: Asking<'_>,
     asked: Option<&str>,
 ) -> Result<Issued, TokenError> {
-    let Asking { client, binding } = asking;
+    let Asking { client, binding, now } = asking;
     if !client.authentication.is_confidential() {
         return Err(TokenError::Client("a client that cannot prove who it is gets no tokens for itself"));
     }
@@ -214,7 +222,6 @@ pub async fn for_service(
     if scopes.is_empty() {
         return Err(TokenError::Scope("none of these scopes may be granted to this client itself"));
     }
-    let now = desk.clock.now();
     let mut claims = claims(desk, tenant, client, now, SERVICES);
     claims.insert("sub".to_owned(), json!(client.id));
     claims.insert("scope".to_owned(), json!(scopes.join(" ")));
@@ -233,12 +240,17 @@ pub async fn for_service(
     })
 }
 
-/// The approval behind a code or refresh token and who gave it, if it was given to this client.
+/// The approval behind a code or refresh token and who gave it, if it was given to this client. Who ends it meanwhile
+/// waits for us, and takes back what we issue.
 async fn standing(tx: &mut AuthorizationTx, id: &str, client: &Client) -> Result<(Approval, Account), TokenError> {
-    let refused = || TokenError::Grant("it was not given to this client");
-    let approval = tx.approval(id).await?.filter(|approval| approval.client == client.id).ok_or_else(refused)?;
+    let approval = of_client(tx.hold_approval(id).await?, client)?;
     let account = tx.account(&approval.account).await?.filter(|account| account.revoked.is_none());
     Ok((approval, account.ok_or(TokenError::Grant("the user is not known any more"))?))
+}
+
+fn of_client(approval: Option<Approval>, client: &Client) -> Result<Approval, TokenError> {
+    let approval = approval.filter(|approval| approval.client == client.id);
+    approval.ok_or(TokenError::Grant("it was not given to this client"))
 }
 
 async fn session_holds(tx: &mut AuthorizationTx, approval: &Approval, now: DateTime<Utc>) -> Result<bool, StoreError> {
@@ -264,7 +276,12 @@ async fn ended<T>(
         Ok(Judged::Replayed(approval)) => {
             tx.end_approval(&approval.id, desk.clock.now()).await?;
             tx.commit().await?;
-            desk.revoke(tenant, RevocationKind::Approval, &approval.id).await?;
+            // Once is enough, however often it is brought again.
+            let issued = Some(approval.created.timestamp());
+            let known = Revocable { approval: Some(&approval.id), issued, ..Revocable::default() };
+            if !desk.feed.current().map_err(DeskError::from)?.is_revoked(&tenant.role, &known) {
+                desk.revoke(tenant, RevocationKind::Approval, &approval.id).await?;
+            }
             Err(TokenError::Grant("it was used before: everything given for it has ended"))
         }
         Err(TokenError::Desk(error)) => Err(error.into()),
@@ -297,98 +314,6 @@ async fn refresh_token(
     };
     tx.insert_refresh_token(&token).await?;
     Ok(Some(secret))
-}
-
-/// What is granted, by whom.
-struct Granted<'a> {
-    approval: &'a Approval,
-    account: &'a Account,
-    scopes: Vec<String>,
-    nonce: Option<&'a str>,
-}
-
-async fn issue(
-    desk: &Desk,
-    tenant: &Arc<Tenant>,
-    asking: Asking<'_>,
-    granted: Granted<'_>,
-    refresh_token: Option<String>,
-) -> Result<Issued, TokenError> {
-    let Granted { approval, account, scopes, nonce } = granted;
-    let inconsistent = StoreError::Inconsistent { table: "approval", column: "context" };
-    let context = LaunchContext::stored(&approval.context).ok_or(inconsistent)?;
-    let now = desk.clock.now();
-    let user = account.fhir_user.as_ref().map(|user| format!("{}/{user}", desk.audience(tenant)));
-    let mut claims = claims(desk, tenant, asking.client, now, PERSONS);
-    claims.insert("sub".to_owned(), json!(account.id));
-    claims.insert("scope".to_owned(), json!(scopes.join(" ")));
-    claims.insert("approval_id".to_owned(), json!(approval.id));
-    insert(&mut claims, "patient", context.patient.as_ref().map(|id| json!(id)));
-    insert(&mut claims, "encounter", context.encounter.as_ref().map(|id| json!(id)));
-    // Asked for or not: `user/` scopes are confined by it.
-    insert(&mut claims, "fhirUser", user.as_ref().map(|user| json!(user)));
-    if approval.refresh != Refresh::Offline {
-        insert(&mut claims, "sid", approval.session.as_ref().map(|session| json!(session)));
-    }
-    insert(&mut claims, "cnf", asking.binding.confirmation());
-    let jti = text(&claims, "jti");
-    let access_token = desk.sign_access(tenant, &Value::Object(claims)).await?;
-
-    let has = |word: &str| scopes.iter().any(|scope| scope == word);
-    let mut id_token = None;
-    if has("openid") {
-        let mut identity = Map::new();
-        identity.insert("iss".to_owned(), json!(desk.issuer(tenant)));
-        identity.insert("sub".to_owned(), json!(account.id));
-        identity.insert("aud".to_owned(), json!(asking.client.id));
-        identity.insert("iat".to_owned(), json!(now.timestamp()));
-        identity.insert("exp".to_owned(), json!((now + PERSONS).timestamp()));
-        insert(&mut identity, "nonce", nonce.map(|nonce| json!(nonce)));
-        insert(&mut identity, "auth_time", context.auth_time.map(|time| json!(time)));
-        insert(&mut identity, "fhirUser", user.filter(|_| has("fhirUser")).map(|user| json!(user)));
-        insert(&mut identity, "name", has("profile").then(|| json!(account.name)));
-        let algorithm = id_token_algorithm(asking.client);
-        id_token = Some(desk.sign_id_token(tenant, algorithm, &Value::Object(identity)).await?);
-    }
-    Ok(Issued {
-        access_token,
-        jti,
-        subject: account.id.clone(),
-        scopes,
-        life: PERSONS,
-        refresh_token,
-        id_token,
-        context,
-    })
-}
-
-/// The claims that every access token has.
-fn claims(desk: &Desk, tenant: &Tenant, client: &Client, now: DateTime<Utc>, life: TimeDelta) -> Map<String, Value> {
-    let mut claims = Map::new();
-    claims.insert("iss".to_owned(), json!(desk.issuer(tenant)));
-    claims.insert("aud".to_owned(), json!(desk.audience(tenant)));
-    claims.insert("iat".to_owned(), json!(now.timestamp()));
-    claims.insert("exp".to_owned(), json!((now + life).timestamp()));
-    claims.insert("jti".to_owned(), json!(uuid::Uuid::new_v4().to_string()));
-    claims.insert("tenant_id".to_owned(), json!(tenant.name.as_str()));
-    claims.insert("client_id".to_owned(), json!(client.id));
-    claims
-}
-
-fn insert(claims: &mut Map<String, Value>, name: &str, value: Option<Value>) {
-    if let Some(value) = value {
-        claims.insert(name.to_owned(), value);
-    }
-}
-
-fn text(claims: &Map<String, Value>, name: &str) -> String {
-    claims.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
-}
-
-/// RS256 unless the client registered the other one (OpenID Connect Dynamic Registration, section 2).
-fn id_token_algorithm(client: &Client) -> SigningAlgorithm {
-    let metadata: Value = serde_json::from_str(&client.metadata).unwrap_or_default();
-    if metadata["id_token_signed_response_alg"] == "ES256" { SigningAlgorithm::Es256 } else { SigningAlgorithm::Rs256 }
 }
 
 /// Whether a service may have the scope: not where there is a user or a launch.

@@ -92,11 +92,15 @@ async fn callers(opened: &Opened<'_>, tenant: &Tenant, since: DateTime<Utc>) -> 
 
 impl Caller {
     fn add(&mut self, record: AuditRecord) {
-        if record.decision == Decision::Allowed {
-            self.allowed += 1;
-            self.written += u64::from(matches!(record.action.as_str(), "create" | "update" | "delete" | "transaction"));
-        } else {
-            self.denied += 1;
+        match record.decision {
+            Decision::Allowed => {
+                let writes = ["create", "update", "delete", "batch", "transaction"];
+                self.allowed += 1;
+                self.written += u64::from(writes.contains(&record.action.as_str()));
+            }
+            Decision::Denied => self.denied += 1,
+            // The intention of a command, of which another record says what came of it.
+            Decision::Unknown => {}
         }
         self.seen.extend(record.patient.into_iter().chain(record.patients));
         self.patients = self.seen.len();

@@ -20,6 +20,6 @@ impl Egress {
         let authorization = form
             .client
             .map(|(id, secret)| format!("Basic {}", STANDARD.encode(format!("{}:{}", encoded(id), encoded(secret)))));
-        self.ask(address, Asking::Post { body: form_text(&form.pairs), authorization }).await
+        self.ask(address, Asking::Post { body: form_text(&form.pairs), authorization }).await.map(|answer| answer.text)
     }
 }

@@ -1,5 +1,6 @@
-//! Key sets that issuers publish at a URL: fetched when they are first needed, again when they grow old or a token
-//! names a key that is not in them, and kept for a while when the issuer cannot be reached.
+//! Key sets that issuers and clients publish at a URL: fetched when they are first needed, again when they grow old, by
+//! their `Cache-Control` where that is sooner, or a token names a key that is not in them, and kept for a while when the
+//! issuer cannot be reached.
 //!
 //! One fetch at a time for each issuer, and none within thirty seconds of the last, so that tokens with made-up key ids
 //! cannot make us knock at an issuer's door (and a slow issuer holds up nobody but its own tokens).
@@ -16,7 +17,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, de::IgnoredAny};
 use vitals_access::{clock::Clock, keys::KeySet};
 
-use super::{Egress, EgressError};
+use super::{Asking, Egress, EgressError};
 use crate::telemetry::metrics::KeyFigures;
 
 /// After a fetch, whatever came of it, there is no other for this long.
@@ -37,6 +38,8 @@ pub struct FetchedKeys {
     pub keys: KeySet,
     /// When they were fetched.
     pub fetched_at: DateTime<Utc>,
+    /// How long they may be kept, where they came with a word about that.
+    max_age: Option<TimeDelta>,
 }
 
 /// No keys of this issuer are known that are recent enough to be used.
@@ -114,7 +117,7 @@ impl JwksKeeper {
         let kept: HashSet<Source> = issuers.into_iter().map(|(issuer, url)| source(issuer, url)).collect();
         let now = self.0.clock.now();
         self.0.slots().retain(|source, slot| {
-            kept.contains(source) || (source.issuer.starts_with(CLIENT) && slot.usable(now).is_some())
+            kept.contains(source) || (source.issuer.starts_with(CLIENT) && slot.usable(source, now).is_some())
         });
     }
 
@@ -136,6 +139,7 @@ impl JwksKeeper {
 
     async fn obtain(&self, issuer: &str, jwks_url: &str, need: Need) -> Result<FetchedKeys, IssuerAway> {
         let source = source(issuer, jwks_url);
+        let kept = source.clone();
         let slot = Arc::clone(self.0.slots().entry(source.clone()).or_default());
         if slot.is_due(need, self.0.clock.now()) {
             // A task of its own: a client that goes away must not take the fetch of all the others with it.
@@ -145,7 +149,7 @@ impl JwksKeeper {
                 tracing::error!("a fetch of keys ended abnormally");
             }
         }
-        slot.usable(self.0.clock.now()).ok_or(IssuerAway)
+        slot.usable(&kept, self.0.clock.now()).ok_or(IssuerAway)
     }
 }
 
@@ -166,15 +170,15 @@ impl Shared {
         if !slot.is_due(need, self.clock.now()) {
             return;
         }
-        let answer = self.egress.get_json(&source.url).await;
+        let answer = self.egress.ask(&source.url, Asking::Get).await.map_err(Unusable::from);
         let now = self.clock.now();
-        match answer.map_err(Unusable::from).and_then(|text| read(&text)) {
-            Ok((keys, warnings)) => {
+        match answer.and_then(|answer| Ok((read(&answer.text)?, answer.max_age))) {
+            Ok(((keys, warnings), max_age)) => {
                 self.fetched.fetch_add(1, Relaxed);
                 for warning in warnings {
                     tracing::warn!(issuer = source.issuer, %warning, "a key of the issuer is not used");
                 }
-                slot.learn(Some(FetchedKeys { keys, fetched_at: now }), now);
+                slot.learn(Some(FetchedKeys { keys, fetched_at: now, max_age }), now);
             }
             Err(error) => {
                 self.failed.fetch_add(1, Relaxed);
@@ -197,7 +201,7 @@ impl Slot {
             since.is_some_and(|since| since <= now && now - since < span)
         };
         let recent = match need {
-            Need::Recent => within(REFRESH, known.keys.as_ref().map(|keys| keys.fetched_at)),
+            Need::Recent => known.keys.as_ref().is_some_and(|keys| within(keys.fresh(), Some(keys.fetched_at))),
             Need::Another => false,
         };
         !recent && !within(COOLDOWN, known.asked_at)
@@ -211,8 +215,24 @@ impl Slot {
         }
     }
 
-    fn usable(&self, now: DateTime<Utc>) -> Option<FetchedKeys> {
-        self.known().keys.clone().filter(|keys| now - keys.fetched_at < KEEP)
+    fn usable(&self, source: &Source, now: DateTime<Utc>) -> Option<FetchedKeys> {
+        self.known().keys.clone().filter(|keys| now - keys.fetched_at < keys.kept(source))
+    }
+}
+
+impl FetchedKeys {
+    /// How long they are used without looking whether there are others.
+    fn fresh(&self) -> TimeDelta {
+        self.max_age.map_or(REFRESH, |age| age.min(REFRESH))
+    }
+
+    /// How long they are used when there is nobody to ask. A client's no longer than it said (SMART App Launch,
+    /// "Client authentication: asymmetric"), but for the cooldown: who makes up assertions must not make us knock.
+    fn kept(&self, source: &Source) -> TimeDelta {
+        match self.max_age {
+            Some(age) if source.issuer.starts_with(CLIENT) => age.clamp(COOLDOWN, KEEP),
+            _ => KEEP,
+        }
     }
 }
 

@@ -28,6 +28,7 @@ fn set(keys: &[&str]) -> String {
 struct Issuer {
     url: String,
     answer: Arc<Mutex<(StatusCode, &'static str, String)>>,
+    keeping: Arc<Mutex<&'static str>>,
     asked: Arc<AtomicUsize>,
     _stopper: Stopper,
 }
@@ -36,25 +37,30 @@ impl Issuer {
     async fn start() -> Self {
         install_tls_provider();
         let answer = Arc::new(Mutex::new((StatusCode::OK, "application/json", set(&[FIRST]))));
-        let asked = Arc::new(AtomicUsize::new(0));
-        let (told, count) = (Arc::clone(&answer), Arc::clone(&asked));
+        let (asked, keeping) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new("")));
+        let (told, count, keep) = (Arc::clone(&answer), Arc::clone(&asked), Arc::clone(&keeping));
         let endpoint: Arc<dyn DynEndpoint<Output = Response>> =
             Arc::new(ToDynEndpoint(endpoint::make_sync(move |_| {
                 count.fetch_add(1, SeqCst);
                 let (status, media, body) = told.lock().unwrap().clone();
                 let answer = Response::builder().status(status).header("location", "http://169.254.169.254/");
                 let answer = if media.is_empty() { answer } else { answer.content_type(media) };
+                let answer = answer.header("cache-control", *keep.lock().unwrap());
                 answer.body(body)
             })));
         let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), "--listen").await.unwrap();
         let url = format!("http://{}/jwks", listener.local());
         let (stopper, stop) = stop_signal();
         tokio::spawn(listener.serve(endpoint, stop));
-        Self { url, answer, asked, _stopper: stopper }
+        Self { url, answer, keeping, asked, _stopper: stopper }
     }
 
     fn answers(&self, status: StatusCode, media: &'static str, body: String) {
         *self.answer.lock().unwrap() = (status, media, body);
+    }
+
+    fn says_of_keeping(&self, text: &'static str) {
+        *self.keeping.lock().unwrap() = text;
     }
 
     fn asked(&self) -> usize {
@@ -289,4 +295,32 @@ async fn an_issuer_that_hangs_holds_up_no_other() {
         assert!(task.await.unwrap().is_err());
     }
     drop(silent);
+}
+
+#[tokio::test]
+async fn keys_are_kept_no_longer_than_they_say() {
+    let (issuer, clock) = (Issuer::start().await, Hands::new());
+    let keeper = JwksKeeper::new(local(), clock.clone());
+    let cases =
+        [("max-age=60", 60), ("private, MAX-AGE=90", 90), ("no-store", 30), ("max-age=900", 300), ("max-age=x", 300)];
+    for (number, (said, seconds)) in cases.into_iter().enumerate() {
+        issuer.says_of_keeping(said);
+        let (of, before) = (format!("client:north:{number}"), issuer.asked());
+        keeper.keys_for(&of, &issuer.url).await.unwrap();
+        clock.forward(TimeDelta::seconds(seconds - 1));
+        keeper.keys_for(&of, &issuer.url).await.unwrap();
+        assert_eq!(issuer.asked(), before + 1, "{said}");
+        clock.forward(TimeDelta::seconds(1));
+        keeper.keys_for(&of, &issuer.url).await.unwrap();
+        assert_eq!(issuer.asked(), before + 2, "{said}");
+    }
+    // When nobody answers a client's keys end when they said, an issuer's an hour later.
+    issuer.says_of_keeping("max-age=60");
+    for of in ["client:north:x", "i"] {
+        keeper.keys_for(of, &issuer.url).await.unwrap();
+    }
+    issuer.answers(StatusCode::INTERNAL_SERVER_ERROR, "", String::new());
+    clock.forward(TimeDelta::seconds(60));
+    assert!(matches!(keeper.keys_for("client:north:x", &issuer.url).await, Err(IssuerAway)));
+    assert!(keeper.keys_for("i", &issuer.url).await.is_ok());
 }

@@ -48,12 +48,19 @@ pub(super) async fn answer(mut asked: Asked<'_>) -> Result<Response, OauthError>
     match asked.incoming.method {
         Method::GET => {
             let form = Form::of(&asked.incoming.query)?;
-            let pending = match form.get("resume") {
-                Some(text) => match Onward::open(asked.app, asked.tenant, text)? {
-                    Onward::Authorize(pending) => *pending,
-                    Onward::Manage => return Err(OauthError::no_such_address()),
-                },
-                None => begin(&mut asked, form).await?,
+            let pending = if let Some(text) = form.get("resume") {
+                let Onward::Authorize(pending) = Onward::open(asked.app, asked.tenant, text)? else {
+                    return Err(OauthError::no_such_address());
+                };
+                *pending
+            } else {
+                let is_pushed = form.get("request_uri").is_some();
+                let pending = begin(&mut asked, form).await?;
+                // A request_uri is good once; the page behind it can be loaded again (RFC 9126, section 4).
+                if is_pushed {
+                    return see_other(&Onward::Authorize(Box::new(pending)).address(asked.app, asked.tenant)?);
+                }
+                pending
             };
             let visitor = Visitor::of(&mut asked).await?;
             go_on(&mut asked, &visitor, pending).await

@@ -58,9 +58,7 @@ fn proof(asked: &Asked<'_>, needs_nonce: bool) -> Result<Option<DpopProof>, Oaut
 async fn remember(asked: &Asked<'_>, proof: &DpopProof) -> Result<(), OauthError> {
     let now = asked.app.clock.now();
     let mark = secrets::hash(&format!("dpop {} {}", proof.jkt_text(), proof.jti));
-    let mut tx = asked.app.pool.authorization(asked.tenant).await?;
-    let is_new = tx.see(&mark, now + REMEMBERED, now).await?;
-    tx.commit().await?;
+    let is_new = asked.app.pool.authorization_once(asked.tenant).await?.see(&mark, now + REMEMBERED, now).await?;
     if is_new { Ok(()) } else { Err(invalid_proof("The DPoP proof was used before.")) }
 }
 

@@ -105,10 +105,8 @@ pub(super) async fn client(asked: &mut Asked<'_>, form: &Form) -> Result<Client,
     asked.record.client = Some(shown.id().to_owned()).filter(|id| is_plain(id));
     asked.record.unverified = true;
     let found = {
-        let mut tx = asked.app.pool.authorization(asked.tenant).await?;
-        let found = tx.client(shown.id()).await?.filter(|client| client.revoked.is_none());
-        tx.commit().await?;
-        found
+        let mut tables = asked.app.pool.authorization_once(asked.tenant).await?;
+        tables.client(shown.id()).await?.filter(|client| client.revoked.is_none())
     };
     let proven = prove(asked, &shown, found.as_ref()).await?;
     let client = found.filter(|_| proven).ok_or_else(|| shown.refused())?;
@@ -188,10 +186,7 @@ async fn asserted(asked: &Asked<'_>, jwt: &str, client: &Client) -> Result<bool,
     }
     let Ok(good) = judged else { return Ok(false) };
     let mark = secrets::hash(&format!("assertion {} {}", client.id, good.jti));
-    let mut tx = app.pool.authorization(tenant).await?;
-    let is_new = tx.see(&mark, good.expires, now).await?;
-    tx.commit().await?;
-    Ok(is_new)
+    Ok(app.pool.authorization_once(tenant).await?.see(&mark, good.expires, now).await?)
 }
 
 /// Why the keys of a client are asked for.

@@ -58,8 +58,7 @@ async fn let_in(asked: &mut Asked<'_>) -> Result<(), OauthError> {
     if may && access.issuer() == asked.app.desk.issuer(asked.tenant) {
         return Ok(());
     }
-    let said = "Only the token of a confidential client of this organisation may ask.";
-    Err(OauthError::named(StatusCode::FORBIDDEN, "access_denied", said))
+    Err(OauthError::unauthenticated("Only the token of a confidential client of this organisation may ask."))
 }
 
 /// The caller that an access token of this tenant would make, whoever shows it.

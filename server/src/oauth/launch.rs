@@ -13,7 +13,7 @@ use vitals_store::authorization::{Account, Launch};
 
 use super::{Asked, OauthError, client_auth, form::Form};
 use crate::{
-    authorization::{LaunchContext, Patients, secrets},
+    authorization::{LaunchContext, Patients, accounts::folded, secrets},
     rest::respond,
 };
 
@@ -40,7 +40,7 @@ pub(super) async fn answer(mut asked: Asked<'_>) -> Result<Response, OauthError>
     let app = tx.client(app).await?.filter(|app| app.revoked.is_none() && !app.redirect_uris.is_empty());
     let mut account = tx.account(user).await?;
     if account.is_none() {
-        account = tx.account_by_username(user).await?;
+        account = tx.account_by_username(&folded(user)).await?;
     }
     let account = account.filter(|account: &Account| account.revoked.is_none());
     let (Some(app), Some(account)) = (app, account) else {

@@ -10,7 +10,7 @@ use super::{Asked, OauthError};
 use crate::rest::{discovery, respond};
 
 /// Answers with the metadata, for any origin.
-pub(super) fn answer(asked: Asked<'_>) -> Result<Response, OauthError> {
+pub(super) fn answer(asked: &Asked<'_>) -> Result<Response, OauthError> {
     let mut response = match asked.incoming.method {
         Method::OPTIONS => respond::empty(StatusCode::NO_CONTENT),
         Method::GET | Method::HEAD => {

@@ -23,8 +23,8 @@ pub(super) struct Site {
     person: Option<String>,
     /// What makes its forms ours.
     form: String,
-    /// Seconds after which whoever is signed in has to sign in again.
-    idle: Option<u32>,
+    /// Seconds after which whoever is signed in has to sign in again, unless they do something.
+    idle: Option<i64>,
 }
 
 impl Site {
@@ -34,7 +34,10 @@ impl Site {
             name: asked.tenant.display.clone(),
             person: visitor.person().map(str::to_owned),
             form: visitor.form_token(asked.app, asked.tenant),
-            idle: visitor.signed_in.is_some().then(|| asked.tenant.settings.idle_minutes.max(1).saturating_mul(60)),
+            idle: visitor.signed_in.as_ref().map(|signed_in| {
+                let left = signed_in.session.expires - asked.app.clock.now();
+                left.num_seconds().max(0)
+            }),
         }
     }
 }
@@ -109,6 +112,7 @@ pub(super) struct Connected {
     pub(super) name: String,
     pub(super) sentences: Vec<String>,
     pub(super) since: String,
+    pub(super) used: Option<String>,
     pub(super) ends: String,
 }
 
@@ -160,7 +164,7 @@ pub(super) fn answer(status: StatusCode, page: &impl Page, leads_to: Option<&str
     }
     // Whoever leaves the screen leaves nothing on it (45 CFR 164.312(a)(2)(iii)).
     if let Some(line) =
-        page.site().idle.and_then(|idle| HeaderValue::from_str(&format!("{}; url=manage", idle + 1)).ok())
+        page.site().idle.and_then(|idle| HeaderValue::from_str(&format!("{}; url=manage?idle", idle + 1)).ok())
     {
         headers.insert(header::REFRESH, line);
     }

@@ -26,17 +26,13 @@ pub(super) async fn answer(mut asked: Asked<'_>) -> Result<Response, OauthError>
     match asked.incoming.method {
         Method::GET => {
             let form = Form::of(&asked.incoming.query)?;
-            match form.get("onward") {
-                // The link to the provider.
-                Some(text) => {
-                    let onward = Onward::open(asked.app, asked.tenant, text)?;
-                    upstream::begin(&mut asked, &onward).await
-                }
-                None => {
-                    let visitor = Visitor::of(&mut asked).await?;
-                    page(&asked, &visitor, &Onward::Manage, None)
-                }
+            // The link to the provider.
+            if let Some(text) = form.get("onward") {
+                let onward = Onward::open(asked.app, asked.tenant, text)?;
+                return upstream::begin(&mut asked, &onward).await;
             }
+            let visitor = Visitor::of(&mut asked).await?;
+            page(&asked, &visitor, &Onward::Manage, None)
         }
         Method::POST => typed(asked).await,
         _ => Err(OauthError::not_offered("GET, POST")),

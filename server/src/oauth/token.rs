@@ -25,12 +25,13 @@ pub(super) async fn answer(mut asked: Asked<'_>) -> Result<Response, OauthError>
     let form = Form::read(asked.incoming).await?;
     let grant = form.require("grant_type")?.to_owned();
     let form = if grant == "refresh_token" { named(&asked, form).await? } else { form };
+    let now = asked.app.clock.now();
     let client = client_auth::client(&mut asked, &form).await?;
     if !may_use(&client, &grant) {
         return Err(OauthError::unauthorized_client("The client did not register this grant_type."));
     }
     let binding = binding::of(&asked, &client).await?;
-    let asking = Asking { client: &client, binding: &binding };
+    let asking = Asking { client: &client, binding: &binding, now };
     let (desk, tenant) = (&asked.app.desk, asked.tenant);
     let issued = match grant.as_str() {
         "authorization_code" => {

@@ -17,12 +17,17 @@ use super::{
     form::Form,
 };
 use crate::{
-    authorization::{secrets, sessions},
+    authorization::{
+        secrets,
+        sessions::{self, Look},
+    },
     state::App,
 };
 
 /// The purpose of the key that forms are known by.
 const PURPOSE: &str = "page-form";
+/// Characters of a secret of ours.
+const SECRET: usize = 43;
 
 /// A browser.
 pub(super) struct Visitor {
@@ -34,15 +39,24 @@ pub(super) struct Visitor {
 }
 
 impl Visitor {
-    /// Looks who it is, and notes it in the record. A look counts as doing something.
+    /// Looks who it is, and notes it in the record. That counts as doing something.
     pub(super) async fn of(asked: &mut Asked<'_>) -> Result<Self, OauthError> {
+        Self::looked(asked, Look::Acts).await
+    }
+
+    /// The same for a page that its browser loads by itself when time is up.
+    pub(super) async fn waiting(asked: &mut Asked<'_>) -> Result<Self, OauthError> {
+        Self::looked(asked, Look::Waits).await
+    }
+
+    async fn looked(asked: &mut Asked<'_>, look: Look) -> Result<Self, OauthError> {
         let (app, tenant, headers) = (asked.app, asked.tenant, &asked.incoming.headers);
         let session = Cookie::Session.read(app, tenant, headers);
         let signed_in = match &session {
-            Some(secret) => sessions::find(&app.desk, tenant, secret).await?,
+            Some(secret) => sessions::find(&app.desk, tenant, secret, look).await?,
             None => None,
         };
-        let visit = Cookie::Visit.read(app, tenant, headers).filter(|visit| visit.len() == secrets::random().len());
+        let visit = Cookie::Visit.read(app, tenant, headers).filter(|visit| visit.len() == SECRET);
         if let Some(signed_in) = &signed_in {
             note(asked, &signed_in.account);
         }

@@ -176,12 +176,8 @@ fn unescaped(text: &str) -> Option<Vec<u8>> {
 /// what such an authority revoked or does not allow is nobody's.
 fn judged(app: &App, shown: &Shown) -> Result<ClientCertificate, Unbelievable> {
     let known = app.trust.authorities().judge(&shown.end, &shown.rest, tls::unix(&*app.clock));
-    let of_tenants = |certificate: &ClientCertificate| -> Vec<Anchor> {
-        certificate.anchors().iter().filter(|anchor| matches!(anchor, Anchor::Tenant(_))).cloned().collect()
-    };
-    let anchors = match known.as_ref().map(of_tenants) {
-        Ok(tenants) if !tenants.is_empty() => tenants,
-        Ok(_) => vec![Anchor::Server],
+    let anchors = match known {
+        Ok(known) => known.anchors().to_vec(),
         // Of no authority that we know, or of one that only has the name of such.
         Err(error) if tls::is_of_nobody(&error) => vec![Anchor::Server],
         Err(_) => return Err(Unbelievable),

@@ -43,6 +43,7 @@ use crate::{
 /// written.
 pub struct AuthorizationTx {
     lease: Lease,
+    begun: bool,
 }
 
 impl TenantPool {
@@ -50,19 +51,24 @@ impl TenantPool {
     pub async fn authorization(&self, tenant: &Arc<Tenant>) -> Result<AuthorizationTx, StoreError> {
         let mut lease = self.lease(tenant).await?;
         lease.begin(|role| Plain::Begin(role)).await?;
-        Ok(AuthorizationTx { lease })
+        Ok(AuthorizationTx { lease, begun: true })
+    }
+
+    /// Opens them for one statement, which commits by itself: one round trip instead of three.
+    pub async fn authorization_once(&self, tenant: &Arc<Tenant>) -> Result<AuthorizationTx, StoreError> {
+        Ok(AuthorizationTx { lease: self.lease(tenant).await?, begun: false })
     }
 }
 
 impl AuthorizationTx {
     /// Commits; the connection goes back to the pool.
     pub async fn commit(mut self) -> Result<(), StoreError> {
-        self.lease.commit().await
+        if self.begun { self.lease.commit().await } else { Ok(()) }
     }
 
     /// Gives the transaction up; the connection goes back to the pool.
     pub async fn rollback(mut self) -> Result<(), StoreError> {
-        self.lease.rollback().await
+        if self.begun { self.lease.rollback().await } else { Ok(()) }
     }
 
     /// Runs a statement; each row it returns carries the tenant's number.

@@ -1,7 +1,6 @@
 //! Client assertions (O19), good once on every replica (J36).
 
 use serde_json::json;
-use vitals_store::authorization::Authentication;
 use vitals_tests::{
     Answer, Options, Server, Tenant, cluster,
     forge::Forge,
@@ -133,19 +132,7 @@ async fn keys_by_url_are_fetched_kept_and_looked_for_again() {
     let publisher = Publisher::start(Published::Keys(vec![key.jwk("k")])).await;
     let mut new = service(&key, "system/*.rs");
     (new.jwks, new.jwks_url) = (None, Some(publisher.url.clone()));
-    assert_eq!(new.authentication, Authentication::PrivateKeyJwt);
-    // Registration wants https; what stands in the table may be an address of a test's own.
-    new.jwks_url = Some(publisher.url.replace("http://", "https://"));
     let id = tenant.register(new).await.client.id;
-    let (of, url) = (id.clone(), publisher.url.clone());
-    let moved = tenant.at_desk(|desk, tenant| async move {
-        let mut tx = desk.pool.authorization(&tenant).await?;
-        let mut client = tx.client(&of).await?.expect("the client");
-        client.jwks_url = Some(url);
-        let moved = tx.update_client(&client).await?;
-        tx.commit().await.map(|()| moved)
-    });
-    assert!(moved.await.expect("the tables"));
     let jwt = |by: &Forge, jku: Option<&str>| {
         let mut header = json!({ "alg": "ES384", "kid": "k" });
         if let Some(jku) = jku {

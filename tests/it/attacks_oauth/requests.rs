@@ -93,9 +93,9 @@ async fn o18_a_launch_is_of_one_app_and_one_user_once() {
     new.launch_uri = Some("https://app.example/launch?version=2".to_owned());
     let app_id = tenant.register(new).await.client.id;
     let stranger = tenant.register(app(Authentication::None, "launch patient/*.rs")).await.client.id;
-    let doctor = tenant.account(Some("Practitioner/d1"), "patient/*.rs user/*.rs").await;
-    let nurse = tenant.account(Some("Practitioner/n1"), "patient/*.rs").await;
-    let patient = tenant.account(Some("Patient/p1"), "patient/*.rs").await;
+    let doctor = tenant.user(Some("Practitioner/d1"), "patient/*.rs user/*.rs").await;
+    let nurse = tenant.user(Some("Practitioner/n1"), "patient/*.rs").await;
+    let patient = tenant.user(Some("Patient/p1"), "patient/*.rs").await;
     let about =
         [("app", app_id.as_str()), ("user", &doctor), ("patient", "p2"), ("encounter", "e1"), ("intent", "review")];
 

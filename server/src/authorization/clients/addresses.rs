@@ -5,6 +5,7 @@ use url::{Host, Url};
 use vitals_store::authorization::Authentication;
 
 use super::{ClientError, NewClient};
+use crate::egress::Egress;
 
 /// Addresses that a client may have.
 const MOST: usize = 20;
@@ -24,6 +25,13 @@ pub(super) fn check(new: &NewClient) -> Result<(), ClientError> {
         web(uri).map_err(|reason| ClientError::Metadata(format!("launch URI {}: {reason}", shown(uri))))?;
     }
     Ok(())
+}
+
+/// Judges the address of a client's keys; whether it is one we may go to is seen each time we do.
+pub(super) fn check_keys(url: &str) -> Result<(), ClientError> {
+    let refused = |reason: &str| ClientError::Metadata(format!("the key set's address {}: {reason}", shown(url)));
+    web(url).map_err(refused)?;
+    Egress::check_url(url).map_err(|error| refused(&error.to_string()))
 }
 
 /// The origin of an app's pages, if it has any.
@@ -62,8 +70,7 @@ fn web(uri: &str) -> Result<(), &'static str> {
         return Err("must not name a user");
     }
     match (url.scheme(), url.host()) {
-        ("https", Some(_)) => Ok(()),
-        ("http", Some(Host::Domain("localhost"))) => Ok(()),
+        ("https", Some(_)) | ("http", Some(Host::Domain("localhost"))) => Ok(()),
         ("http", Some(Host::Ipv4(address))) if address.is_loopback() => Ok(()),
         ("http", Some(Host::Ipv6(address))) if address.is_loopback() => Ok(()),
         ("http", _) => Err("must be https: http is for the loopback interface alone"),

@@ -1,6 +1,8 @@
 //! Looks at Patient resources for a page, as the person who is signed in: by a token of theirs that goes through the same
 //! gate as any other, so that scopes, compartment and trail hold here as everywhere.
 
+use std::borrow::Cow;
+
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -174,7 +176,7 @@ fn of(found: &Versioned<Patient>) -> FoundPatient {
     let id = found.id.as_str();
     let document = json::parse(found.body.as_bytes()).ok();
     let root = document.as_ref().map(json::Document::root);
-    let text = |name: &str| root.and_then(|root| root.get(name)).and_then(Value::string).map(|text| text.into_owned());
+    let text = |name: &str| root.and_then(|root| root.get(name)).and_then(Value::string).map(Cow::into_owned);
     let born = text("birthDate").map(|date| format!("born {date}"));
     let details: Vec<String> = [born, text("gender")].into_iter().flatten().collect();
     let detail = if details.is_empty() { format!("id {id}") } else { details.join(", ") };
@@ -188,10 +190,10 @@ fn of(found: &Versioned<Patient>) -> FoundPatient {
 /// The first name of a patient that says something: its text, else given names and family name.
 fn human_name(root: Value<'_>) -> Option<String> {
     let of = |name: Value<'_>| -> Option<String> {
-        let text = name.get("text").and_then(Value::string).map(|text| text.into_owned());
+        let text = name.get("text").and_then(Value::string).map(Cow::into_owned);
         let given = name.get("given").into_iter().flat_map(Value::items).filter_map(Value::string);
         let family = name.get("family").and_then(Value::string);
-        let parts: Vec<String> = given.chain(family).map(|part| part.into_owned()).collect();
+        let parts: Vec<String> = given.chain(family).map(Cow::into_owned).collect();
         text.or_else(|| Some(parts.join(" "))).filter(|name| !name.trim().is_empty())
     };
     root.get("name")?.items().find_map(of)

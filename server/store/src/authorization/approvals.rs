@@ -116,6 +116,13 @@ impl AuthorizationTx {
         self.rows(sql).await?.first().map(Approval::read).transpose()
     }
 
+    /// The same, which nobody can end until this transaction has.
+    pub async fn hold_approval(&mut self, id: &str) -> Result<Option<Approval>, StoreError> {
+        let mut sql = Sql::new("approval.hold");
+        sql.push(SELECT).push(" WHERE p.id = ").bind(id).push(" FOR SHARE");
+        self.rows(sql).await?.first().map(Approval::read).transpose()
+    }
+
     /// What somebody approved and still stands, newest first.
     pub async fn approvals_of(&mut self, account: &str, now: DateTime<Utc>) -> Result<Vec<Approval>, StoreError> {
         let mut sql = Sql::new("approval.of_account");

@@ -47,6 +47,14 @@ impl AuthorizationTx {
         self.rows(sql).await.map(drop)
     }
 
+    /// When an app last got a refresh token under an approval.
+    pub async fn last_refreshed(&mut self, approval: &str) -> Result<Option<DateTime<Utc>>, StoreError> {
+        let mut sql = Sql::new("refresh_token.last");
+        sql.push("SELECT r.tenant, r.created FROM refresh_token r WHERE r.approval = ").bind(approval);
+        sql.push(" ORDER BY r.created DESC LIMIT 1");
+        self.rows(sql).await?.first().map(|row| get(row, TABLE, "created")).transpose()
+    }
+
     /// Takes a refresh token. Of two who bring it at once, the second waits for the first to commit and finds it used.
     pub async fn take_refresh_token(
         &mut self,

@@ -2,7 +2,7 @@
 //! and its id: a row copied to another tenant does not open.
 
 use chrono::{DateTime, Utc};
-use sqlx::{Connection as _, PgConnection};
+use sqlx::{Connection as _, PgConnection, Row as _};
 use vitals_access::{
     keys::{SigningAlgorithm, SigningKey},
     tenant::{Tenant, TenantName},
@@ -104,15 +104,24 @@ pub struct KeyRow {
 
 /// A tenant's keys, newest first. Works over a serving login's connection.
 pub async fn list(conn: &mut PgConnection, tenant: &Tenant) -> Result<Vec<KeyRow>, ControlError> {
-    let rows: Vec<(String, String, DateTime<Utc>, Option<DateTime<Utc>>)> = sqlx::query_as(
+    let rows = sqlx::query(
         "SELECT kid, algorithm, created, retired FROM control.key WHERE tenant = $1 ORDER BY created DESC, kid",
     )
     .bind(tenant.role.as_str())
     .fetch_all(conn)
     .await
     .map_err(ControlError::database("list the signing keys"))?;
-    let key = |(kid, algorithm, created, retired)| KeyRow { kid, algorithm, created, retired };
-    Ok(rows.into_iter().map(key).collect())
+    let broken = |column| move |_: sqlx::Error| ControlError::Inconsistent { table: "control.key", column };
+    rows.iter()
+        .map(|row| {
+            Ok(KeyRow {
+                kid: row.try_get("kid").map_err(broken("kid"))?,
+                algorithm: row.try_get("algorithm").map_err(broken("algorithm"))?,
+                created: row.try_get("created").map_err(broken("created"))?,
+                retired: row.try_get("retired").map_err(broken("retired"))?,
+            })
+        })
+        .collect()
 }
 
 /// Adds keys that the tenant signs with from now on, each in place of those of its algorithm, which are good until
