@@ -118,7 +118,7 @@ async fn a_key_that_was_ended_is_refused_within_a_second_on_every_replica() {
     let role = one.app.directory().expect("fresh").tenant(&tenant.name).expect("the tenant").role.clone();
     let mut conn = one.cluster.serving().await;
     let ended = api_keys::revoke(&mut conn, &role, Some(&row.id), one.clock.now()).await.expect("ended");
-    assert_eq!(ended, [row.id.clone()]);
+    assert_eq!(ended, std::slice::from_ref(&row.id));
     let began = Instant::now();
     for url in &urls {
         while show(url, &text).await.status != 401 {

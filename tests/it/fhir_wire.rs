@@ -454,6 +454,9 @@ async fn every_refusal_is_an_operation_outcome() {
     assert_eq!(tenant.get("Patient", &tenant.all()).await.expect(200).json()["total"], 0, "nothing was written");
 }
 
+/// What is said to who shows a token that is bound to a key, and no proof.
+const PROOF: &str = "DPoP error=\"invalid_dpop_proof\", algs=\"RS256 RS384 PS256 ES256 ES384 EdDSA\"";
+
 #[tokio::test]
 async fn who_shows_no_good_token_is_told_how_to() {
     let tenant = Tenant::fresh().await;
@@ -462,7 +465,6 @@ async fn who_shows_no_good_token_is_told_how_to() {
     let bearer = |token: &str| format!("authorization: Bearer {token}\r\n");
     let own = format!("/t/{}/fhir/Patient", tenant.name);
     let none = "/t/nobody-of-this-name/fhir/Patient".to_owned();
-    const PROOF: &str = "DPoP error=\"invalid_dpop_proof\", algs=\"RS256 RS384 PS256 ES256 ES384 EdDSA\"";
     let cases = [
         (&own, String::new(), 401, "login", "Bearer"),
         (&own, bearer("x"), 401, "login", "Bearer error=\"invalid_token\""),

@@ -155,7 +155,7 @@ pub fn server_metadata(base: &str, settings: &Settings) -> String {
             ("authorization_response_iss_parameter_supported", json!(true)),
             ("require_pushed_authorization_requests", json!(false)),
             ("request_parameter_supported", json!(false)),
-            ("request_uri_parameter_supported", json!(true)),
+            ("request_uri_parameter_supported", json!(false)),
         ] {
             fields.insert(name.to_owned(), value);
         }
