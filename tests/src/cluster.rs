@@ -50,7 +50,7 @@ pub fn shared() -> &'static Cluster {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
     CLUSTER.get_or_init(|| {
         std::thread::spawn(|| {
-            runtime().block_on(Cluster::start(EmbeddedOptions { fsync: false, max_connections: 200 }))
+            runtime().block_on(Cluster::start(EmbeddedOptions { fsync: false, max_connections: 500 }))
         })
         .join()
         .expect("the cluster starts")
