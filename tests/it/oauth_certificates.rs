@@ -104,7 +104,7 @@ async fn a_certificate_of_a_trusted_authority_is_known_by_its_names_and_binds_th
 #[tokio::test]
 async fn a_certificate_that_signs_itself_is_good_for_who_registered_it() {
     let world = World::start().await;
-    let (own, stranger) = (Authority::named("Own").itself(), Authority::named("Own").itself());
+    let (own, stranger) = (Authority::named("Signs itself").itself(), Authority::named("Signs itself").itself());
     let jwks = json!({ "keys": [{ "kty": "EC", "x5c": [STANDARD.encode(&own.chain[0])] }] });
     let set = |new: &mut NewClient| new.jwks = Some(jwks.to_string());
     let id = world.register(set, Authentication::SelfSignedTlsClientAuth).await;
