@@ -105,6 +105,8 @@ async fn measured(address: SocketAddr, process: u32, path: &'static str, config:
 
 async fn one(address: SocketAddr, path: &str, connector: &TlsConnector) {
     let stream = TcpStream::connect(address).await.expect("the server accepts connections");
+    // The request follows the handshake's last words at once, and must not wait until these are acknowledged.
+    stream.set_nodelay(true).expect("a socket's option");
     let name = ServerName::try_from("localhost").expect("a name");
     let mut stream = connector.connect(name, stream).await.expect("a handshake");
     let head = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
