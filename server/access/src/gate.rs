@@ -84,3 +84,14 @@ fn says_access_token(header: Value<'_>) -> Result<bool, &'static str> {
         Err("the token is not an access token")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_read_up_to_its_longest_and_no_further() {
+        assert!(check_length(&"x".repeat(MAX_TOKEN)).is_ok());
+        assert!(check_length(&"x".repeat(MAX_TOKEN + 1)).is_err());
+    }
+}

@@ -104,7 +104,10 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::keys::{SigningAlgorithm, SigningKey};
+    use crate::{
+        forge::Forge,
+        keys::{SigningAlgorithm, SigningKey},
+    };
 
     const NOW: i64 = 1_800_000_000;
 
@@ -127,7 +130,7 @@ mod tests {
     #[test]
     fn only_what_the_provider_says_to_us_now_is_taken() {
         let key = SigningKey::generate(SigningAlgorithm::Es256);
-        let cases: [Case; 16] = [
+        let cases: [Case; 19] = [
             ("as it is", |_| {}, true),
             (
                 "to several, issued to us",
@@ -138,6 +141,9 @@ mod tests {
                 true,
             ),
             ("within the leeway", |claims| claims["exp"] = (NOW - 59).into(), true),
+            ("begun at the very edge", |claims| claims["iat"] = (NOW + 60).into(), true),
+            ("begun beyond it", |claims| claims["iat"] = (NOW + 61).into(), false),
+            ("good from the very edge on", |claims| claims["nbf"] = (NOW + 60).into(), true),
             ("another issuer", |claims| claims["iss"] = "https://id.example/".into(), false),
             ("another client", |claims| claims["aud"] = "them".into(), false),
             ("no audience", |claims| claims["aud"] = Value::Null, false),
@@ -186,5 +192,20 @@ mod tests {
         let others = key.sign("JWT", &json!({}));
         let (_, signature) = others.rsplit_once('.').unwrap();
         assert!(judged(&format!("{message}.{signature}"), &[&key]).is_err());
+    }
+
+    #[test]
+    fn a_key_without_a_name_is_the_only_one_there_is() {
+        let (key, other, rsa) = (Forge::p256(), Forge::p256(), Forge::rsa());
+        let token = key.token(r#"{"alg":"ES256","typ":"JWT"}"#, &claims().to_string());
+        let judged = |keys: &[Value]| {
+            let (keys, _) = KeySet::from_jwks(&json!({ "keys": keys }).to_string());
+            let now = DateTime::from_timestamp(NOW, 0).unwrap();
+            check(&token, &keys, &IdTokenExpected { issuer: "https://id.example", client_id: "us", nonce: "n", now })
+        };
+        assert_eq!(judged(&[key.jwk("a"), rsa.jwk("b")]), Ok("s1".to_owned()), "the other is of another kind");
+        for keys in [&[key.jwk("a"), other.jwk("b")][..], &[other.jwk("a")], &[]] {
+            assert!(matches!(judged(keys), Err(IdTokenError::Invalid(_))), "{keys:?}");
+        }
     }
 }

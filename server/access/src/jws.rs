@@ -105,3 +105,19 @@ pub(crate) fn algorithm(header: Value<'_>) -> Result<Algorithm, &'static str> {
     let name = header.get("alg").and_then(Value::string);
     name.and_then(|name| accepted_algorithm(&name)).ok_or("the algorithm is not accepted")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_has_three_parts_and_none_is_empty() {
+        assert!(Jws::split("e30.e30.e30").is_ok());
+        for bad in ["", "e30", "e30.e30", "e30.e30.", "e30..e30", ".e30.e30", "..", "e30.e30.e30.e30", "e30.e30.e30="] {
+            assert!(Jws::split(bad).is_err(), "{bad}");
+        }
+        let longest = format!("e30.e30.{}", "A".repeat(MAX_TOKEN - 8));
+        assert!(Jws::split(&longest).is_ok());
+        assert!(Jws::split(&format!("{longest}AAAA")).is_err());
+    }
+}

@@ -140,3 +140,24 @@ fn what_was_taken_back_is_exchanged_alone() {
     assert!(Arc::ptr_eq(before.tenant(&mercy.name).unwrap(), after.tenant(&mercy.name).unwrap()));
     assert_eq!(format!("{after:?}"), "Directory { tenants: 1, issuers: 0, revocations: 1, .. }");
 }
+
+#[test]
+fn what_is_in_it_can_be_looked_through() {
+    let (mercy, north) = (tenant("mercy", 1), tenant("north", 2));
+    let certificate = [7; 32];
+    let directory = Directory::build(DirectoryParts {
+        public_url: "https://vitals.example/".to_owned(),
+        tenants: vec![mercy.clone(), north.clone()],
+        issuers: vec![issuer("https://idp.example", &[&north])],
+        certificates: vec![(mercy.role.clone(), certificate)],
+        ..DirectoryParts::default()
+    });
+    assert_eq!(directory.public_url(), "https://vitals.example");
+    assert_eq!(directory.own_issuer_url(&mercy.name), "https://vitals.example/t/mercy/auth");
+    let mut names: Vec<&str> = directory.tenants().map(|tenant| tenant.name.as_str()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["mercy", "north"]);
+    let issuers: Vec<&str> = directory.outside_issuers().map(|issuer| issuer.url.as_str()).collect();
+    assert_eq!(issuers, ["https://idp.example"]);
+    assert_eq!(directory.registered_certificates().collect::<Vec<_>>(), [certificate]);
+}

@@ -49,6 +49,9 @@ fn every_term_of_one_alternative_must_hold() {
         ),
         (vec![vec![Term::CodeIn(forms(&["|8867-4"]))]], false),
         (vec![vec![Term::CategoryIn(forms(&["*|vital-signs"]))]], false),
+        (vec![vec![Term::StatusIn(forms(&["amended"]))]], false),
+        (vec![vec![Term::StatusIn(forms(&["final"]))]], true),
+        (vec![vec![Term::SecurityIn(forms(&["*|R"]))]], false),
     ];
     for (alternatives, expected) in cases {
         let visible = Visible::AnyOf(alternatives.into_iter().map(AllOf).collect());
@@ -87,4 +90,30 @@ fn unions_take_their_smallest_form() {
     for (alternatives, expected) in cases {
         assert_eq!(Visible::union(alternatives.iter().cloned().map(AllOf)), expected, "{alternatives:?}");
     }
+}
+
+#[test]
+fn a_resource_shows_the_columns_it_has() {
+    use vitals_fhir::{
+        json,
+        resource::{Observation, Patient, Resource as _},
+    };
+    let text = r#"{"resourceType":"Patient","meta":{"security":[{"code":"R"}]}}"#;
+    let patient = json::parse(text.as_bytes()).unwrap();
+    let patient = Patient::extract(patient.root(), &[]);
+    let columns = Columns::of_patient("p1", &patient);
+    assert_eq!((columns.patient, columns.security, columns.status), (Some("p1"), &patient.security[..], None));
+    assert!(columns.security.contains(&"*|R".to_owned()));
+    assert!(columns.codes.is_empty() && columns.category.is_empty() && columns.vital.is_none());
+
+    let text = r#"{"resourceType":"Observation","status":"final","meta":{"security":[{"code":"R"}]},
+        "category":[{"coding":[{"code":"b"}]}],"code":{"coding":[{"system":"http://loinc.org","code":"8867-4"}]},
+        "subject":{"reference":"Patient/p2"}}"#;
+    let observation = json::parse(text.as_bytes()).unwrap();
+    let observation = Observation::extract(observation.root(), &[]);
+    let columns = Columns::of_observation(&observation);
+    assert_eq!((columns.patient, columns.status, columns.vital), (Some("p2"), Some("final"), Some("heart_rate")));
+    assert_eq!((columns.codes, columns.category), (&observation.codes[..], &observation.category[..]));
+    assert!(columns.codes.contains(&"~l|8867-4".to_owned()) && columns.category.contains(&"*|b".to_owned()));
+    assert!(columns.security.contains(&"*|R".to_owned()));
 }
