@@ -117,6 +117,12 @@ mod tests {
         assert_eq!(take("late", 118_999), Ok(()));
         assert_eq!(take("late", 118_999 + 120_000), Err(SeenRefused::Again));
         assert_eq!(take("first", 400_000), Ok(()), "memory is given back within minutes");
+        // However often others come meanwhile: generations of half the length would have turned twice by the end.
+        assert_eq!(take("early", 1_000_000), Ok(()));
+        assert_eq!(take("kept", 1_061_000), Ok(()));
+        assert_eq!(take("other", 1_061_500), Ok(()));
+        assert_eq!(take("another", 1_122_600), Ok(()));
+        assert_eq!(take("kept", 1_122_700), Err(SeenRefused::Again));
     }
 
     #[test]

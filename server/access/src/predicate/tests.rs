@@ -83,6 +83,22 @@ fn unions_take_their_smallest_form() {
             any(&[&[patient(), Term::VitalIn(vec!["spo2"])], &[Term::VitalIn(vec!["bmi"])]]),
         ),
         (
+            vec![vec![Term::CodeIn(forms(&["*|a"]))], vec![Term::CodeIn(forms(&["*|b"]))]],
+            any(&[&[Term::CodeIn(forms(&["*|a", "*|b"]))]]),
+        ),
+        (
+            vec![vec![Term::CategoryIn(forms(&["*|a"]))], vec![Term::CategoryIn(forms(&["*|b"]))]],
+            any(&[&[Term::CategoryIn(forms(&["*|a", "*|b"]))]]),
+        ),
+        (
+            vec![vec![Term::StatusIn(forms(&["final"]))], vec![Term::StatusIn(forms(&["amended"]))]],
+            any(&[&[Term::StatusIn(forms(&["final", "amended"]))]]),
+        ),
+        (
+            vec![vec![Term::SecurityIn(forms(&["*|N"]))], vec![Term::SecurityIn(forms(&["*|R"]))]],
+            any(&[&[Term::SecurityIn(forms(&["*|N", "*|R"]))]]),
+        ),
+        (
             vec![vec![patient()], vec![Term::PatientIs("q".to_owned())]],
             any(&[&[patient()], &[Term::PatientIs("q".to_owned())]]),
         ),

@@ -114,3 +114,16 @@ fn another_mapping_reads_a_token_anew() {
     world.issuers[0].mapping = Arc::new(serde_json::from_value(mapping).unwrap());
     assert_eq!(world.verify(&token).unwrap().scopes().texts(), ["vitals:read"]);
 }
+
+#[test]
+fn it_counts_what_it_remembered_and_what_it_judged() {
+    let world = World::new();
+    let token = token(&[]);
+    for _ in 0..3 {
+        world.verify(&token).unwrap();
+        world.verifier.known.run_pending_tasks();
+    }
+    let figures = world.verifier.figures();
+    let count = |figure: &std::sync::atomic::AtomicU64| figure.load(std::sync::atomic::Ordering::Relaxed);
+    assert_eq!((count(&figures.judged), count(&figures.remembered)), (1, 2));
+}
