@@ -13,6 +13,7 @@ pub mod clock;
 pub mod directory;
 pub mod dpop;
 mod gate;
+pub mod grant;
 mod hash;
 pub mod id_token;
 mod jws;
