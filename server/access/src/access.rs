@@ -139,6 +139,11 @@ impl Access {
         asking
     }
 
+    /// The scopes that the token has for this tenant, as given, where it is another than the caller's own.
+    pub fn delegated_scopes(&self) -> &[String] {
+        self.under.as_ref().map_or(&[], |by| &by.under.texts)
+    }
+
     fn granted(&self) -> Option<&(Arc<Grant>, Reach)> {
         self.under.as_ref().and_then(|by| by.under.granted.get(by.chosen))
     }
