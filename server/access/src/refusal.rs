@@ -168,11 +168,6 @@ impl Caller {
     pub fn scopes(&self) -> &[String] {
         self.0.scopes().texts()
     }
-
-    /// The token's patient.
-    pub fn patient(&self) -> Option<&str> {
-        self.0.patient()
-    }
 }
 
 impl fmt::Debug for Caller {

@@ -303,7 +303,7 @@ fn only_an_issuer_that_may_sets_the_tier() {
 #[test]
 fn a_base_admits_its_own_tenant_alone_and_tells_nothing_of_others() {
     let world = World::new();
-    let good = token(&[]);
+    let good = token(&[("client_id", json!("chart"))]);
     let closed = KEYS.p256.token(&header("ES256", "c"), &claims("https://closed.example", &[]));
     for (token, base, expected) in [
         (&good, Some("mercy"), "good"),
@@ -320,6 +320,11 @@ fn a_base_admits_its_own_tenant_alone_and_tells_nothing_of_others() {
         assert_eq!(word(&outcome), expected, "{base:?}");
         if let Err(Refusal::WrongTenant(caller) | Refusal::Suspended(caller)) = outcome {
             assert_eq!(caller.subject(), "nurse");
+            let of = caller.tenant().name.as_str();
+            let (issuer, client) = if of == "mercy" { (A, Some("chart")) } else { ("https://closed.example", None) };
+            assert_eq!((caller.issuer(), caller.client()), (issuer, client));
+            assert_eq!(caller.scopes(), ["system/*.cruds"]);
+            assert_eq!(format!("{caller:?}"), format!("Caller {{ tenant: {:?}, .. }}", caller.tenant().role));
         }
     }
 }
