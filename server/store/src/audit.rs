@@ -12,20 +12,24 @@
 
 mod append;
 mod claim;
+mod derived;
 mod heads;
 mod outbox;
 mod read;
 mod recover;
 mod row;
+mod search;
 mod session;
 mod verify;
 
 pub use append::{Appender, Outcome};
 pub use claim::{Claim, Unsettled};
+pub use derived::{Derived, Mention, patients};
 pub use heads::Head;
 pub use outbox::{Leftover, Leftovers, OutboxSession};
 pub use read::{AuditReader, Direction, Position, Stored};
 pub use recover::{Recover, Recovered, recover};
+pub use search::{AuditQuery, Found};
 pub use verify::{FirstBad, Reason, Verification, Verify, verify};
 
 use crate::urls::ConnectError;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use vitals_access::audit::{self, AuditRecord};
 
+use super::Derived;
 use crate::millis::Millis;
 
 /// A SHA-256.
@@ -20,6 +21,7 @@ pub(crate) struct Row {
     pub(crate) id: String,
     pub(crate) time: Millis,
     pub(crate) record: String,
+    pub(crate) keys: Vec<i64>,
     pub(crate) previous: Hash,
     pub(crate) hash: Hash,
 }
@@ -71,6 +73,7 @@ impl Chains {
                 id: record.id.to_string(),
                 time: Millis(record.time.timestamp_millis()),
                 record: text,
+                keys: Derived::of(record).keys,
                 previous: end.hash,
                 hash,
             });
