@@ -26,6 +26,7 @@ pub mod scope;
 pub mod settings;
 pub mod tenant;
 pub mod verifier;
+pub mod witness;
 
 pub use jws::ALGORITHMS;
 
