@@ -18,6 +18,7 @@ mod hash;
 pub mod id_token;
 mod jws;
 pub mod keys;
+pub mod limits;
 pub mod predicate;
 pub mod proof;
 pub mod refusal;

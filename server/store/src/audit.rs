@@ -32,7 +32,6 @@ pub use derived::{Derived, Mention, patients};
 pub use export::{Exported, export};
 pub use heads::{Head, HeadFault, HeadSigner, KeptHeads};
 pub use month::{Month, NotAMonth};
->>>>>>> trail
 pub use outbox::{Leftover, Leftovers, OutboxSession};
 pub use read::{AuditReader, Direction, Position, Stored};
 pub use receipt::Receipt;
