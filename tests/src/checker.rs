@@ -9,6 +9,7 @@
 
 mod bystander;
 mod caller;
+mod crowd;
 mod found;
 mod judge;
 #[cfg(test)]
@@ -26,6 +27,7 @@ use serde_json::Value;
 
 pub use bystander::{Bystander, Watched};
 pub use caller::Caller;
+pub use crowd::Crowd;
 pub use found::{Found, Place, Standing};
 
 /// Records that were given up on their way are looked for after fifteen seconds, those of a dead process after eight.

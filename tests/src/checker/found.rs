@@ -1,6 +1,6 @@
 //! What stands when a fault is over: read as a client reads, and in the trail and the tables.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use reqwest::Method;
 use serde_json::Value;
@@ -86,7 +86,7 @@ impl Found {
             }
         }
         found.read_trail(place).await;
-        found.read_foreign(place).await;
+        found.read_foreign(place, sent).await;
         found
     }
 
@@ -145,8 +145,13 @@ impl Found {
     }
 
     /// Rows that say they are another tenant's than the schema's, and our ids in other schemas.
-    async fn read_foreign(&mut self, place: &Place) {
-        let ids: Vec<String> = self.versions.keys().map(|(_, id)| format!("'{id}'")).collect();
+    async fn read_foreign(&mut self, place: &Place, sent: &[Sent]) {
+        let acknowledged = sent.iter().filter_map(|one| match &one.outcome {
+            Outcome::Acknowledged { id, .. } => Some(format!("'{id}'")),
+            _ => None,
+        });
+        let ids: BTreeSet<String> = acknowledged.collect();
+        let ids: Vec<String> = ids.into_iter().collect();
         let ours = if ids.is_empty() { "NULL".to_owned() } else { ids.join(",") };
         let count = |condition: &str| {
             format!(
