@@ -39,6 +39,7 @@ CREATE TABLE audit.record (
     record text NOT NULL,
     previous bytea NOT NULL,
     hash bytea NOT NULL,
+    keys bigint[],
     CONSTRAINT record_hashes CHECK (((octet_length(hash) = 32) AND (octet_length(previous) = 32)))
 )
 PARTITION BY RANGE ("time");
@@ -56,6 +57,8 @@ ALTER TABLE ONLY audit.record
 
 ALTER TABLE ONLY audit.record
     ADD CONSTRAINT record_pkey PRIMARY KEY (chain, "time", writer, sequence);
+
+CREATE INDEX record_keys ON ONLY audit.record USING gin (keys) WITH (fastupdate='on', gin_pending_list_limit='512');
 
 GRANT USAGE ON SCHEMA audit TO vitals_audit_write;
 GRANT USAGE ON SCHEMA audit TO vitals_audit_read;

@@ -184,6 +184,9 @@ impl AuditWriter {
     }
 
     async fn send(&self, record: AuditRecord, settles: Option<TenantRole>) -> Result<(), AuditUnavailable> {
+        if cfg!(feature = "bench-without-audit") {
+            return Ok(());
+        }
         let (done, answer) = oneshot::channel();
         let item = Item { record, settles, done: Some(done) };
         let end = Instant::now() + WRITTEN_WITHIN;

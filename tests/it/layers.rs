@@ -24,7 +24,8 @@ const LAYERS: [&[&str]; 10] = [
 ];
 
 /// Pairs on one line that may see each other all the same.
-const NEIGHBOURS: [(&str, &str); 11] = [
+const NEIGHBOURS: [(&str, &str); 12] = [
+    ("config", "limit"),
     ("config", "egress"),
     ("telemetry", "config"),
     ("egress", "telemetry"),

@@ -17,7 +17,7 @@ use vitals_store::{
         AuditReader, Claim, Direction, Durability, Leftover, OutboxSession, Verification, Verify, new_writer, verify,
     },
     control::{
-        grants, jobs, roles,
+        jobs, privileges, roles,
         tenants::{self, Isolation, NewTenant},
     },
     embedded::{Embedded, EmbeddedOptions},
@@ -50,7 +50,7 @@ impl World {
         setup::cluster(&urls).await.unwrap();
         let mut admin = urls::connect(&urls.app_admin().unwrap()).await.unwrap();
         migrate::control(&mut admin, SystemClock.now()).await.unwrap();
-        grants::apply(&mut admin, &urls.login_names().unwrap()).await.unwrap();
+        privileges::apply(&mut admin, &urls.login_names().unwrap()).await.unwrap();
         roles::replenish(&mut admin, SystemClock.now()).await.unwrap();
         let mut audit = urls::connect(&urls.audit_admin().unwrap()).await.unwrap();
         migrate::audit(&mut audit, SystemClock.now()).await.unwrap();

@@ -96,7 +96,7 @@ impl<'s> Opened<'s> {
         migrate::control(&mut admin, now).await?;
         let mut audit = urls::connect(&self.urls.audit_admin()?).await?;
         migrate::audit(&mut audit, now).await?;
-        control::grants::apply(&mut admin, &self.urls.login_names()?).await?;
+        control::privileges::apply(&mut admin, &self.urls.login_names()?).await?;
         control::roles::replenish(&mut admin, now).await?;
         Ok(report)
     }

@@ -83,6 +83,10 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "CIDR", value_delimiter = ',')]
     pub trusted_proxy: Vec<String>,
 
+    /// Redis that servers share their limits through; without it each counts by itself
+    #[arg(long, global = true, value_name = "URL")]
+    pub redis_url: Option<Secret>,
+
     /// When an answer may leave: its audit record committed (prompt) or on disk (strict) [default: prompt]
     #[arg(long, global = true, value_name = "prompt|strict")]
     pub audit_durability: Option<String>,

@@ -12,6 +12,7 @@
 
 mod append;
 mod claim;
+mod derived;
 mod export;
 mod heads;
 mod month;
@@ -21,11 +22,13 @@ mod receipt;
 mod recover;
 mod row;
 mod seal;
+mod search;
 mod session;
 mod verify;
 
 pub use append::{Appender, Outcome};
 pub use claim::{Claim, Unsettled};
+pub use derived::{Derived, Mention, patients};
 pub use export::{Exported, export};
 pub use heads::{Head, HeadFault, HeadSigner, KeptHeads};
 pub use month::{Month, NotAMonth};
@@ -34,6 +37,7 @@ pub use read::{AuditReader, Direction, Position, Stored};
 pub use receipt::Receipt;
 pub use recover::{Recover, Recovered, recover};
 pub use seal::{Afterwards, ExportRows, NoExport, Seal, SealError, Sealed, seal};
+pub use search::{AuditQuery, Found};
 pub use verify::{FirstBad, Reason, Verification, Verify, verify};
 
 use crate::urls::ConnectError;

@@ -194,7 +194,7 @@ fn place(row: &PgRow) -> Result<(String, Place), AuditError> {
     read().map_err(|_| AuditError::Inconsistent("id"))
 }
 
-fn stored(row: &PgRow) -> Result<Stored, AuditError> {
+pub(crate) fn stored(row: &PgRow) -> Result<Stored, AuditError> {
     let position = || -> Result<_, sqlx::Error> {
         Ok(Position {
             time: row.try_get::<Millis, _>("time")?.0,

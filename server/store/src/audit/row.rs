@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use vitals_access::audit::{self, AuditRecord};
 
-use super::Head;
+use super::{Derived, Head};
 use crate::millis::Millis;
 
 /// A SHA-256.
@@ -21,6 +21,7 @@ pub(crate) struct Row {
     pub(crate) id: String,
     pub(crate) time: Millis,
     pub(crate) record: String,
+    pub(crate) keys: Vec<i64>,
     pub(crate) previous: Hash,
     pub(crate) hash: Hash,
 }
@@ -74,6 +75,7 @@ impl Chains {
                 id: record.id.to_string(),
                 time: Millis(record.time.timestamp_millis()),
                 record: text,
+                keys: Derived::of(record).keys,
                 previous: end.hash,
                 hash,
             });

@@ -13,7 +13,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use vitals_access::audit::{AuditRecord, Origin};
 use vitals_store::{
     audit::{Appender, Durability, Head, Outcome, Verification, Verify, new_writer, verify},
-    control::grants,
+    control::privileges,
     embedded::{Embedded, EmbeddedOptions},
     migrate, setup,
     urls::{self, Urls},
@@ -53,7 +53,7 @@ impl Trail {
         setup::cluster(&urls).await.unwrap();
         let mut app = urls::connect(&urls.app_admin().unwrap()).await.unwrap();
         migrate::control(&mut app, now()).await.unwrap();
-        grants::apply(&mut app, &urls.login_names().unwrap()).await.unwrap();
+        privileges::apply(&mut app, &urls.login_names().unwrap()).await.unwrap();
         let mut superuser = urls::connect(&urls.audit_admin().unwrap()).await.unwrap();
         migrate::audit(&mut superuser, now()).await.unwrap();
         Self { urls, superuser }
