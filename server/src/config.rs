@@ -281,11 +281,7 @@ fn url_option(
     sources.pick(name, flag.map(Secret::expose))?.map(|given| checked_url(&given, warnings)).transpose()
 }
 
-fn redis_url(
-    sources: &Sources<'_>,
-    flags: &Flags,
-    warnings: &mut Vec<String>,
-) -> Result<Option<Secret>, ConfigError> {
+fn redis_url(sources: &Sources<'_>, flags: &Flags, warnings: &mut Vec<String>) -> Result<Option<Secret>, ConfigError> {
     let Some(given) = sources.pick("redis-url", flags.redis_url.as_ref().map(Secret::expose))? else {
         return Ok(None);
     };

@@ -25,12 +25,6 @@ mod shared;
 mod tally;
 mod window;
 
-pub use self::{
-    address::{Network, TooMany},
-    cost::Charge,
-    reading::{Admitted, Limited, Reading, Span, Who, seconds},
-    shared::{ANSWER_WITHIN, NotARedisUrl, check_url},
-};
 use self::{
     address::Addresses,
     local::Local,
@@ -38,6 +32,12 @@ use self::{
     settings::{Costs, LimitSettings},
     shared::{Away, Shared},
     tally::Tally,
+};
+pub use self::{
+    address::{Network, TooMany},
+    cost::Charge,
+    reading::{Admitted, Limited, Reading, Span, Who, seconds},
+    shared::{ANSWER_WITHIN, NotARedisUrl, check_url},
 };
 
 /// The reason of refusals by the address limit: the trail has one record for many of them.

@@ -21,8 +21,8 @@ mod read;
 mod receipt;
 mod recover;
 mod row;
-mod search;
 mod seal;
+mod search;
 mod session;
 mod verify;
 
@@ -36,8 +36,8 @@ pub use outbox::{Leftover, Leftovers, OutboxSession};
 pub use read::{AuditReader, Direction, Position, Stored};
 pub use receipt::Receipt;
 pub use recover::{Recover, Recovered, recover};
-pub use search::{AuditQuery, Found};
 pub use seal::{Afterwards, Seal, SealError, Sealed, seal};
+pub use search::{AuditQuery, Found};
 pub use verify::{FirstBad, Reason, Verification, Verify, verify};
 
 use crate::urls::ConnectError;
