@@ -12,7 +12,7 @@ use std::{
 };
 
 use tokio::{sync::Semaphore, task::JoinSet};
-use vitals_access::{clock::Clock, dpop::DpopNonces, verifier::Verifier};
+use vitals_access::{audit::Queries, clock::Clock, dpop::DpopNonces, verifier::Verifier};
 use vitals_store::{
     StoreError,
     audit::{AuditError, Durability},
@@ -27,7 +27,7 @@ use vitals_store::{
 };
 
 use crate::{
-    audit::AuditWriter,
+    audit::{AuditView, AuditWriter},
     authorization::{Desk, Signers},
     egress::{Cidr, Egress, JwksKeeper},
     listen::Listener,
@@ -60,6 +60,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// When an answer may leave, seen from its audit record.
     pub durability: Durability,
+    /// What the trail keeps of the criteria of searches.
+    pub queries: Queries,
     /// How the tenant pool is sized.
     pub pool: PoolLimits,
     /// The rules for requests to elsewhere.
@@ -92,7 +94,7 @@ pub enum AppError {
 
 /// Connects everything and starts the background work.
 pub async fn start(parts: Parts) -> Result<Arc<App>, AppError> {
-    let Parts { urls, master_key, public_url, clock, durability, pool, egress, tls, trusted_proxies } = parts;
+    let Parts { urls, master_key, public_url, clock, durability, queries, pool, egress, tls, trusted_proxies } = parts;
     let logins = (0..LOGINS).map(|slot| urls.login(slot)).collect::<Result<Vec<_>, _>>()?;
     let versions = ServedVersions { oldest: SchemaVersions::oldest(), newest: SchemaVersions::newest() };
     let pool = TenantPool::new(&logins, pool, versions).map_err(AppError::Pool)?;
@@ -118,6 +120,8 @@ pub async fn start(parts: Parts) -> Result<Arc<App>, AppError> {
     };
     let app = Arc::new(App {
         desk,
+        audit_view: AuditView::new(&urls),
+        queries,
         trust: Trust::of(feed.clone(), tls.as_deref()),
         trusted_proxies,
         started: vitals_fhir::temporal::instant(clock.now().timestamp_millis()),

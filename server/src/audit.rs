@@ -10,6 +10,8 @@ mod append;
 mod claimed;
 mod figures;
 mod settle;
+mod shown;
+mod view;
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,11 +26,15 @@ use vitals_store::{
     urls::Urls,
 };
 
-pub use self::figures::AuditFigures;
 use self::{
     append::Append,
     claimed::Claimed,
     settle::{Settle, Settlement},
+};
+pub use self::{
+    figures::AuditFigures,
+    shown::{CSV_HEAD, csv_line, shown},
+    view::{AuditView, Unseen},
 };
 
 /// Records that may wait for the insert in flight: several seconds' worth at full load.

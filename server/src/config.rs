@@ -19,6 +19,8 @@ pub use secret::Secret;
 pub use tls::{ClientAuth, ClientAuthorities, TlsFiles};
 pub use value::{AuditDurability, BadValue, LogFormat, PublicUrl, duration};
 
+use vitals_access::audit::Queries;
+
 use crate::egress::Cidr;
 use file::ConfigFile;
 use sources::{Given, Sources};
@@ -52,6 +54,8 @@ pub struct Settings {
     pub trusted_proxies: Vec<Cidr>,
     /// When an answer may leave, seen from its audit record.
     pub audit_durability: AuditDurability,
+    /// What the trail keeps of the criteria of searches.
+    pub audit_queries: Queries,
     /// How log lines look.
     pub log: LogFormat,
     /// Whether traces go to a collector (`OTEL_EXPORTER_OTLP_ENDPOINT` is set, `OTEL_SDK_DISABLED` is not).
@@ -193,6 +197,8 @@ impl Settings {
             trusted_proxies: blocks("trusted-proxy", &flags.trusted_proxy)?,
             audit_durability: text("audit-durability", &flags.audit_durability)?
                 .map_or(Ok(AuditDurability::default()), |given| given.parse())?,
+            audit_queries: text("audit-queries", &flags.audit_queries)?
+                .map_or(Ok(Queries::default()), |given| given.parse_with(str::parse))?,
             log: text("log", &flags.log)?.map_or(Ok(LogFormat::default()), |given| given.parse())?,
             tracing: tracing(&sources)?,
             warnings,

@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, path::Path};
 
 /// The attacks, as ranges of their numbers.
-const NUMBERS: [(char, u32, u32); 14] = [
+const NUMBERS: [(char, u32, u32); 16] = [
     ('J', 1, 36),
     ('O', 1, 26),
     ('P', 1, 11),
@@ -19,6 +19,8 @@ const NUMBERS: [(char, u32, u32); 14] = [
     ('H', 7, 12),
     ('R', 7, 7),
     ('U', 1, 8),
+    ('A', 1, 4),
+    ('A', 15, 15),
 ];
 
 /// The numbers that a line of source has rows for: at the beginning of its texts and of names of its functions.

@@ -48,4 +48,5 @@ mod starting;
 mod starting_secure;
 mod trail;
 mod trail_lost;
+mod trail_view;
 mod validation;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use poem::endpoint::ToDynEndpoint;
-use vitals_access::clock::Clock;
+use vitals_access::{audit::Queries, clock::Clock};
 use vitals_server::{
     admin::Operator,
     app::{self, Parts},
@@ -36,6 +36,8 @@ pub struct Options {
     pub tls: Option<TlsFiles>,
     /// Proxies whose word is taken.
     pub trusted_proxies: Vec<&'static str>,
+    /// What the trail keeps of searches.
+    pub queries: Queries,
     /// The URL clients use, if not that of the listener.
     pub public_url: Option<String>,
 }
@@ -101,6 +103,7 @@ impl Server {
             public_url: url.clone(),
             clock: Arc::new(clock.clone()) as Arc<dyn Clock>,
             durability: Durability::Prompt,
+            queries: options.queries,
             pool: options.pool,
             egress: Egress::new(blocks(&options.egress_allow), vec![public.local(), operator.local()]),
             tls: files.clone(),

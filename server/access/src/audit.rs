@@ -13,7 +13,10 @@ use crate::{
     refusal::{Caller, Claimed},
 };
 
+mod criteria;
 mod text;
+
+pub use criteria::{Queries, criteria};
 
 /// The chain of requests that belong to no tenant.
 pub const SERVER_CHAIN: &str = "server";

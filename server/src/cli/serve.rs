@@ -86,6 +86,7 @@ async fn serve_on(
             AuditDurability::Prompt => Durability::Prompt,
             AuditDurability::Strict => Durability::Strict,
         },
+        queries: settings.audit_queries,
         pool: PoolLimits::default(),
         egress: Egress::new(settings.egress_allow.clone(), vec![public.local(), operator.local()]),
         tls: tls.clone(),

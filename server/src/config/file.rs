@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, path::Path};
 use super::ConfigError;
 
 /// The keys that the file may hold: every flag but `config` itself.
-const KEYS: [&str; 19] = [
+const KEYS: [&str; 20] = [
     "database-url",
     "database-url-file",
     "admin-database-url",
@@ -26,6 +26,7 @@ const KEYS: [&str; 19] = [
     "tls-client-crl",
     "trusted-proxy",
     "audit-durability",
+    "audit-queries",
     "log",
 ];
 

@@ -87,6 +87,10 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "prompt|strict")]
     pub audit_durability: Option<String>,
 
+    /// What the trail keeps of searches: names of their parameters, or codes, dates and ids too [default: names]
+    #[arg(long, global = true, value_name = "full|names")]
+    pub audit_queries: Option<String>,
+
     /// Form of the log on standard error [default: json]
     #[arg(long, global = true, value_name = "json|pretty")]
     pub log: Option<String>,
