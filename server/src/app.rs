@@ -12,7 +12,7 @@ use std::{
 };
 
 use tokio::{sync::Semaphore, task::JoinSet};
-use vitals_access::{clock::Clock, dpop::DpopNonces, verifier::Verifier};
+use vitals_access::{audit::Queries, clock::Clock, dpop::DpopNonces, verifier::Verifier};
 use vitals_store::{
     StoreError,
     audit::{AuditError, Durability},
@@ -27,7 +27,7 @@ use vitals_store::{
 };
 
 use crate::{
-    audit::{AuditWriter, heads::HeadsOptions},
+    audit::{AuditView, AuditWriter, heads::HeadsOptions},
     authorization::{Desk, Signers},
     egress::{Cidr, Egress, JwksKeeper},
     listen::Listener,
@@ -62,6 +62,8 @@ pub struct Parts {
     pub durability: Durability,
     /// Where the ends of the audit chains are kept outside the database.
     pub heads: Option<HeadsOptions>,
+    /// What the trail keeps of the criteria of searches.
+    pub queries: Queries,
     /// How the tenant pool is sized.
     pub pool: PoolLimits,
     /// The rules for requests to elsewhere.
@@ -94,7 +96,8 @@ pub enum AppError {
 
 /// Connects everything and starts the background work.
 pub async fn start(parts: Parts) -> Result<Arc<App>, AppError> {
-    let Parts { urls, master_key, public_url, clock, durability, heads, pool, egress, tls, trusted_proxies } = parts;
+    let Parts { urls, master_key, public_url, clock, durability, heads, queries, pool, egress, tls, trusted_proxies } =
+        parts;
     let logins = (0..LOGINS).map(|slot| urls.login(slot)).collect::<Result<Vec<_>, _>>()?;
     let versions = ServedVersions { oldest: SchemaVersions::oldest(), newest: SchemaVersions::newest() };
     let pool = TenantPool::new(&logins, pool, versions).map_err(AppError::Pool)?;
@@ -120,6 +123,8 @@ pub async fn start(parts: Parts) -> Result<Arc<App>, AppError> {
     };
     let app = Arc::new(App {
         desk,
+        audit_view: AuditView::new(&urls),
+        queries,
         trust: Trust::of(feed.clone(), tls.as_deref()),
         trusted_proxies,
         started: vitals_fhir::temporal::instant(clock.now().timestamp_millis()),

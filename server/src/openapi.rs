@@ -11,6 +11,7 @@
 //! tests send, and what several operations share stands in the components once.
 
 mod access;
+mod audit;
 mod components;
 mod docs;
 mod endpoints;
@@ -102,6 +103,7 @@ fn build() -> Value {
     fhir::add(&mut paths);
     endpoints::add(&mut paths);
     access::add(&mut paths);
+    audit::add(&mut paths);
     json!({
         "openapi": "3.0.3",
         "info": {
@@ -114,6 +116,7 @@ fn build() -> Value {
         "tags": [
             { "name": "Patient", "description": "https://hl7.org/fhir/R4/patient.html" },
             { "name": "Observation", "description": "https://hl7.org/fhir/R4/observation.html" },
+            { "name": "AuditEvent", "description": "https://hl7.org/fhir/R4/auditevent.html" },
             { "name": "Bundle", "description": "https://hl7.org/fhir/R4/bundle.html" },
             { "name": "Discovery", "description": "What is offered, for anyone to read" },
             { "name": "Authorization", "description": "Each tenant's own authorization server: SMART App Launch 2.2" },

@@ -11,7 +11,7 @@ use std::{
 
 use serde_json::json;
 use tokio::sync::Semaphore;
-use vitals_access::{clock::Clock, directory::Directory, tenant::TenantName, verifier::Verifier};
+use vitals_access::{audit::Queries, clock::Clock, directory::Directory, tenant::TenantName, verifier::Verifier};
 use vitals_store::{
     control::poll::{DirectoryFeed, KeySource, Stale},
     pool::TenantPool,
@@ -20,7 +20,7 @@ use vitals_store::{
 };
 
 use crate::{
-    audit::AuditWriter,
+    audit::{AuditView, AuditWriter},
     egress::{Cidr, Egress, JwksKeeper},
     telemetry::metrics::Metrics,
     tls::Trust,
@@ -61,6 +61,10 @@ pub struct App {
     pub pool: TenantPool,
     /// The trail.
     pub audit: AuditWriter,
+    /// The trail, to be looked at.
+    pub audit_view: AuditView,
+    /// What the trail keeps of the criteria of searches.
+    pub queries: Queries,
     /// Whose word about client certificates is taken.
     pub trust: Arc<Trust>,
     /// Whose word about clients is taken.

@@ -23,7 +23,7 @@ async fn metadata_says_what_works_and_nothing_else() {
 
         let resources = statement["rest"][0]["resource"].as_array().expect("resources");
         let kinds: Vec<&str> = resources.iter().map(|resource| resource["type"].as_str().expect("a type")).collect();
-        assert_eq!(kinds, ResourceType::ALL.map(ResourceType::name));
+        assert_eq!(kinds, ["Patient", "Observation", "AuditEvent"]);
         for (kind, resource) in ResourceType::ALL.into_iter().zip(resources) {
             let body = content(kind, "a", "x").to_string();
             tenant.put(&format!("{kind}/a"), &all, &body).await.sound();

@@ -51,4 +51,5 @@ mod starting_secure;
 mod trail;
 mod trail_full;
 mod trail_lost;
+mod trail_view;
 mod validation;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use poem::endpoint::ToDynEndpoint;
-use vitals_access::clock::Clock;
+use vitals_access::{audit::Queries, clock::Clock};
 use vitals_server::{
     admin::Operator,
     app::{self, Parts},
@@ -39,6 +39,8 @@ pub struct Options {
     pub tls: Option<TlsFiles>,
     /// Proxies whose word is taken.
     pub trusted_proxies: Vec<&'static str>,
+    /// What the trail keeps of searches.
+    pub queries: Queries,
     /// The URL clients use, if not that of the listener.
     pub public_url: Option<String>,
     /// How often heads of the trail are kept in [`Server::heads`]; otherwise they are not.
@@ -115,6 +117,7 @@ impl Server {
                 witness: heads::witness(&cluster.master_key),
                 every,
             }),
+            queries: options.queries,
             pool: options.pool,
             egress: Egress::new(blocks(&options.egress_allow), vec![public.local(), operator.local()]),
             tls: files.clone(),

@@ -1,5 +1,5 @@
 //! The tenant's own administration, `/t/{tenant}/admin/…`, for whoever holds the scope `admin:users` there: clients,
-//! users, issuers, API keys, signing keys, sessions. Failures are problem details (RFC 9457); every request leaves one
+//! users, issuers, API keys, signing keys, sessions, and the trail (`audit:read` opens that one too). Failures are problem details (RFC 9457); every request leaves one
 //! record in the tenant's chain before its answer.
 
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use vitals_access::{
 use vitals_fhir::json::{self, Kind};
 
 mod api_keys;
+mod audit;
 mod clients;
 mod issuers;
 mod keys;
@@ -32,8 +33,6 @@ use crate::{
     state::App,
 };
 
-/// The scope that opens all of this.
-const SCOPE: &str = "admin:users";
 /// Largest body: a key set of some size, many times over.
 const MAX_BODY: usize = 1024 * 1024;
 
@@ -74,10 +73,11 @@ async fn admitted(
 ) -> Result<Response, Problem> {
     let access = rest::caller(app, incoming, &[], base, record).await?;
     record.by(&access);
-    if !access.has(SCOPE) {
-        return Err(Problem::out_of_scope(SCOPE));
+    let scopes = asked.scopes();
+    record.used = scopes.iter().filter(|scope| access.has(scope)).map(|scope| (*scope).to_owned()).collect();
+    if record.used.is_empty() {
+        return Err(Problem::out_of_scope(scopes[0]));
     }
-    record.used = vec![SCOPE.to_owned()];
     // What cannot be recorded is not done.
     if !app.audit.is_writable() {
         return Err(crate::audit::AuditUnavailable.into());
@@ -92,6 +92,7 @@ async fn admitted(
         Ask::ApiKeys(what) => api_keys::answer(&mut call, what, asked.id()).await,
         Ask::Keys(what) => keys::answer(&mut call, what).await,
         Ask::Sessions(what) => sessions::answer(&mut call, what, asked.id()).await,
+        Ask::Audit(what) => audit::answer(&mut call, what, asked.id()).await,
         Ask::NotOffered(allow) => Err(Problem::not_offered(allow)),
         Ask::Nothing => Err(Problem::no_such_address()),
     }

@@ -14,7 +14,7 @@ use super::{
 };
 
 /// A FHIR base: its path, what its operations' ids begin with, and what it is.
-const BASES: [(&str, &str, &str); 2] = [
+pub(super) const BASES: [(&str, &str, &str); 2] = [
     ("/t/{tenant}/fhir", "", "At the base of the tenant in the path."),
     ("/fhir", "own", "At the common base; the tenant is the token's."),
 ];
@@ -255,7 +255,7 @@ fn answers(operation: &Operation) -> Value {
 }
 
 /// Answers by status: those of success, and the refusals that go with every operation and with this one.
-fn responses<const N: usize>(successes: [(&str, Value); N], more: &[&str]) -> Value {
+pub(super) fn responses<const N: usize>(successes: [(&str, Value); N], more: &[&str]) -> Value {
     let statuses = [&ALWAYS, more].concat();
     let mut responses: Vec<_> = successes.into_iter().map(|(status, value)| (status.to_owned(), value)).collect();
     responses.extend(refusals(&statuses));

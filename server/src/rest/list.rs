@@ -13,7 +13,7 @@ use super::{
     fhir::Request,
     negotiate,
     page::{self, Place},
-    respond,
+    respond, trail,
 };
 use crate::{
     failure::Failure,
@@ -29,6 +29,7 @@ pub async fn search<R: Table>(
 ) -> Result<Response, Failure> {
     let list = compartment.map_or_else(|| R::TYPE.name().to_owned(), |id| format!("Patient/{id}/{}", R::TYPE));
     let (pairs, after) = pages(cx, request, &list, pairs)?;
+    cx.record.query = trail::criteria(request.app, R::TYPE, &pairs);
     let strict = negotiate::prefer(&request.incoming.headers).strict;
     let bases = request.bases(cx.access);
     let mut query =
@@ -136,7 +137,7 @@ fn links(
 type Pairs = Vec<(String, String)>;
 
 /// The parameters of a list: those of the request, or those sealed in its page link.
-fn pages(
+pub(super) fn pages(
     cx: &Exchange<'_>,
     request: &Request<'_>,
     list: &str,
@@ -167,6 +168,6 @@ pub fn history_count<R: Resource>(pairs: &[(String, String)], strict: bool) -> R
 }
 
 /// The address of a list with its parameters.
-fn address(base: &str, list: &str, pairs: &[(String, String)]) -> String {
+pub(super) fn address(base: &str, list: &str, pairs: &[(String, String)]) -> String {
     if pairs.is_empty() { format!("{base}/{list}") } else { format!("{base}/{list}?{}", search::form_text(pairs)) }
 }

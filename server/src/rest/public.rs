@@ -19,7 +19,7 @@ use vitals_fhir::{
 };
 
 use super::{
-    Labelled, cors,
+    Labelled, audit_event, cors,
     credentials::{self, Unverified},
     discovery::{self, AuthEndpoints},
     fhir, metadata,
@@ -268,8 +268,12 @@ async fn endpoint(app: &Arc<App>, mut incoming: Incoming, base: &FhirBase, addre
     let is_bundle = *address == Fhir::System && method == Method::POST;
     let asked = fhir::asked(address, &method);
     let operation = asked.as_ref().ok().map(|asked| asked.operation);
+    let wanted = audit_event::wanted(address, &method);
     let mut record = trail::begin(app, &incoming, base);
     trail::names(&mut record, address);
+    if let Some(wanted) = &wanted {
+        audit_event::asks(&mut record, wanted);
+    }
     if let Some(operation) = operation {
         trail::asks(&mut record, operation);
         let span = tracing::Span::current();
@@ -301,7 +305,7 @@ async fn endpoint(app: &Arc<App>, mut incoming: Incoming, base: &FhirBase, addre
         trail::by(&mut record, &access, operation);
         let query = pairs.map_err(Failure::malformed)?;
         accepted?;
-        let asked = if is_bundle { None } else { Some(asked?) };
+        let asked = if is_bundle || wanted.is_some() { None } else { Some(asked?) };
         let mut request = fhir::Request { app, incoming: take(&mut incoming), base, query, format };
         let mut cx = Exchange {
             access: &access,
@@ -313,9 +317,10 @@ async fn endpoint(app: &Arc<App>, mut incoming: Incoming, base: &FhirBase, addre
             settling: false,
             boxed: false,
         };
-        let answered = match asked {
-            Some(asked) => fhir::run(&mut cx, &mut request, asked).await,
-            None => system::run(&mut cx, &mut request).await,
+        let answered = match (wanted, asked) {
+            (Some(wanted), _) => audit_event::run(&mut cx, &mut request, wanted).await,
+            (None, Some(asked)) => fhir::run(&mut cx, &mut request, asked).await,
+            (None, None) => system::run(&mut cx, &mut request).await,
         };
         // A form may have asked for another one.
         format = request.format;
@@ -343,6 +348,9 @@ async fn endpoint(app: &Arc<App>, mut incoming: Incoming, base: &FhirBase, addre
     };
     if is_bundle {
         return Labelled { response, route: Some("/t/{tenant}/fhir"), interaction };
+    }
+    if let Some(wanted) = wanted {
+        return Labelled { response, route: Some(wanted.row.route), interaction: Some(wanted.row.code.fhir()) };
     }
     Labelled {
         response,

@@ -32,6 +32,8 @@ pub enum Ask {
     Keys(What),
     /// `sessions`
     Sessions(What),
+    /// `audit`
+    Audit(What),
     /// Another method than the address has; those that it has.
     NotOffered(&'static str),
     /// There is no such address.
@@ -64,7 +66,15 @@ impl Asked {
             | Ask::ApiKeys(what)
             | Ask::Keys(what)
             | Ask::Sessions(what) => !matches!(what, What::List | What::Show),
-            Ask::NotOffered(_) | Ask::Nothing => false,
+            Ask::Audit(_) | Ask::NotOffered(_) | Ask::Nothing => false,
+        }
+    }
+
+    /// The scopes of which one opens it.
+    pub const fn scopes(&self) -> &'static [&'static str] {
+        match self.ask {
+            Ask::Audit(_) => &["audit:read", "admin:users"],
+            _ => &["admin:users"],
         }
     }
 
@@ -89,6 +99,7 @@ impl Asked {
             Ask::Keys(What::Create | What::Revoke | What::Renew) => "key.rotate",
             Ask::Sessions(What::List | What::Show | What::Create) => "session.read",
             Ask::Sessions(What::Revoke | What::Renew) => "session.revoke",
+            Ask::Audit(_) => "audit.read",
             Ask::NotOffered(_) | Ask::Nothing => "unknown",
         }
     }
@@ -97,7 +108,7 @@ impl Asked {
 type Offers = &'static [(&'static str, Ask)];
 
 /// Paths with their methods: the table that OpenAPI and tests are held against.
-const ROUTES: [(&str, Offers); 13] = [
+const ROUTES: [(&str, Offers); 15] = [
     ("clients", &[("GET", Ask::Clients(What::List)), ("POST", Ask::Clients(What::Create))]),
     ("clients/{id}", &[("GET", Ask::Clients(What::Show)), ("DELETE", Ask::Clients(What::Revoke))]),
     ("clients/{id}/secret", &[("POST", Ask::Clients(What::Renew))]),
@@ -111,10 +122,12 @@ const ROUTES: [(&str, Offers); 13] = [
     ("keys", &[("GET", Ask::Keys(What::List)), ("POST", Ask::Keys(What::Create))]),
     ("sessions", &[("GET", Ask::Sessions(What::List))]),
     ("sessions/{id}", &[("DELETE", Ask::Sessions(What::Revoke))]),
+    ("audit", &[("GET", Ask::Audit(What::List))]),
+    ("audit/{id}", &[("GET", Ask::Audit(What::Show))]),
 ];
 
 /// The same with the beginning of every path, for metrics.
-const TEMPLATES: [&str; 13] = [
+const TEMPLATES: [&str; 15] = [
     "/t/{tenant}/admin/clients",
     "/t/{tenant}/admin/clients/{id}",
     "/t/{tenant}/admin/clients/{id}/secret",
@@ -128,6 +141,8 @@ const TEMPLATES: [&str; 13] = [
     "/t/{tenant}/admin/keys",
     "/t/{tenant}/admin/sessions",
     "/t/{tenant}/admin/sessions/{id}",
+    "/t/{tenant}/admin/audit",
+    "/t/{tenant}/admin/audit/{id}",
 ];
 
 /// Reads what follows `/t/{tenant}/admin/`, and a method. An id is percent-decoded: an issuer's is its URL.
@@ -202,7 +217,11 @@ mod tests {
             ("DELETE", "sessions/", Ask::Nothing, ""),
             ("GET", "", Ask::Nothing, ""),
             ("GET", "clients/a/b", Ask::Nothing, ""),
-            ("GET", "audit", Ask::Nothing, ""),
+            ("GET", "audit", Ask::Audit(What::List), ""),
+            ("HEAD", "audit/018f", Ask::Audit(What::Show), "018f"),
+            ("DELETE", "audit/018f", Ask::NotOffered("GET, HEAD"), "018f"),
+            ("POST", "audit", Ask::NotOffered("GET, HEAD"), ""),
+            ("GET", "audits", Ask::Nothing, ""),
         ];
         for (method, below, ask, id) in cases {
             let read = asked(below, &method.parse().unwrap());
