@@ -8,6 +8,7 @@ pub(crate) mod cors;
 pub(crate) mod credentials;
 pub mod discovery;
 mod fhir;
+pub(crate) mod limits;
 mod list;
 pub mod metadata;
 mod negotiate;
@@ -179,6 +180,7 @@ fn incoming(app: &App, request: Request, request_id: String) -> (Incoming, Optio
         address: peer.address,
         certificate: peer.certificate,
         request_id,
+        limits: None,
     };
     (incoming, malformed)
 }

@@ -28,7 +28,7 @@ mod users;
 use self::route::{Ask, Asked};
 use super::{new_tenant::check_media_type, problem::Problem};
 use crate::{
-    rest::{self, FhirBase, Incoming, Labelled, respond, trail},
+    rest::{self, FhirBase, Incoming, Labelled, limits, respond, trail},
     state::App,
 };
 
@@ -57,11 +57,12 @@ pub(crate) async fn answer(app: Arc<App>, mut incoming: Incoming, name: TenantNa
         Ok(response) => record.allowed(response.status().as_u16()),
         Err(problem) => record.denied(problem.status(), problem.reason()),
     }
-    let response = match (trail::leave(&app, record, None).await, answered) {
+    let mut response = match (trail::leave(&app, record, None).await, answered) {
         (Ok(()), answered) => answered.unwrap_or_else(Problem::into_response),
         (Err(_), Ok(_)) if asked.changes() => Problem::made_but_not_recorded().into_response(),
         (Err(failure), _) => Problem::from(failure).into_response(),
     };
+    limits::tell(&mut response, incoming.limits.as_ref());
     Labelled { response, route: asked.route, interaction: None }
 }
 
@@ -74,6 +75,7 @@ async fn admitted(
 ) -> Result<Response, Problem> {
     let access = rest::caller(app, incoming, &[], base, record).await?;
     record.by(&access);
+    limits::admit(app, &access, app.limiter.costs().admin(), &mut incoming.limits).await?;
     if !access.has(SCOPE) {
         return Err(Problem::out_of_scope(SCOPE));
     }

@@ -90,6 +90,8 @@ async fn serve_on(
         egress: Egress::new(settings.egress_allow.clone(), vec![public.local(), operator.local()]),
         tls: tls.clone(),
         trusted_proxies: settings.trusted_proxies.clone(),
+        limits: settings.limits.clone(),
+        redis_url: settings.redis_url.clone(),
     })
     .await?;
     let scheme = if tls.is_some() { "https" } else { "http" };

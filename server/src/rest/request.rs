@@ -16,6 +16,7 @@ use super::negotiate::{self, Format};
 use crate::{
     failure::{Failure, Kind},
     interaction::read::Seen,
+    limit::Admitted,
 };
 
 /// Largest body of a single resource.
@@ -43,6 +44,8 @@ pub struct Incoming {
     pub certificate: Option<Arc<ClientCertificate>>,
     /// The id this request goes by.
     pub request_id: String,
+    /// What was seen of its caller's limits, for the headers of the answer.
+    pub limits: Option<Admitted>,
 }
 
 /// Where a request came from: what its record says whatever becomes of it.
