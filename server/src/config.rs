@@ -18,7 +18,7 @@ mod value;
 pub use flags::Flags;
 pub use secret::Secret;
 pub use tls::{ClientAuth, ClientAuthorities, TlsFiles};
-pub use value::{AuditDurability, BadValue, LogFormat, PublicUrl, duration};
+pub use value::{AuditDurability, BadValue, LogFormat, PublicUrl, SyslogAddress, duration};
 
 use crate::{
     egress::Cidr,
@@ -60,6 +60,10 @@ pub struct Settings {
     pub limits: LimitSettings,
     /// When an answer may leave, seen from its audit record.
     pub audit_durability: AuditDurability,
+    /// Folder where the ends of the audit chains are kept outside the database.
+    pub audit_heads: PathBuf,
+    /// A syslog that is told them as well.
+    pub audit_heads_syslog: Option<SyslogAddress>,
     /// How log lines look.
     pub log: LogFormat,
     /// Whether traces go to a collector (`OTEL_EXPORTER_OTLP_ENDPOINT` is set, `OTEL_SDK_DISABLED` is not).
@@ -183,11 +187,12 @@ impl Settings {
             let flag = (!flag.is_empty()).then(|| flag.join(","));
             sources.pick(name, flag.as_deref())?.map_or_else(|| Ok(Vec::new()), cidrs)
         };
+        let data_dir: PathBuf =
+            text("data-dir", &flags.data_dir)?.map_or_else(|| ".vitals".into(), |given| given.text.into());
         let settings = Self {
             database,
             admin_database_url,
             audit_database_url,
-            data_dir: text("data-dir", &flags.data_dir)?.map_or_else(|| ".vitals".into(), |given| given.text.into()),
             listen: address(text("listen", &flags.listen)?, SocketAddr::from(([127, 0, 0, 1], 8080)))?,
             operator_listen: address(
                 text("operator-listen", &flags.operator_listen)?,
@@ -204,6 +209,12 @@ impl Settings {
             limits: sources.file.as_ref().map(|(_, file)| file.limits.clone()).unwrap_or_default(),
             audit_durability: text("audit-durability", &flags.audit_durability)?
                 .map_or(Ok(AuditDurability::default()), |given| given.parse())?,
+            audit_heads: text("audit-heads", &flags.audit_heads)?
+                .map_or_else(|| data_dir.join("heads"), |given| given.text.into()),
+            audit_heads_syslog: text("audit-heads-syslog", &flags.audit_heads_syslog)?
+                .map(|given| given.parse())
+                .transpose()?,
+            data_dir,
             log: text("log", &flags.log)?.map_or(Ok(LogFormat::default()), |given| given.parse())?,
             tracing: tracing(&sources)?,
             warnings,
@@ -270,11 +281,7 @@ fn url_option(
     sources.pick(name, flag.map(Secret::expose))?.map(|given| checked_url(&given, warnings)).transpose()
 }
 
-fn redis_url(
-    sources: &Sources<'_>,
-    flags: &Flags,
-    warnings: &mut Vec<String>,
-) -> Result<Option<Secret>, ConfigError> {
+fn redis_url(sources: &Sources<'_>, flags: &Flags, warnings: &mut Vec<String>) -> Result<Option<Secret>, ConfigError> {
     let Some(given) = sources.pick("redis-url", flags.redis_url.as_ref().map(Secret::expose))? else {
         return Ok(None);
     };

@@ -25,12 +25,6 @@ mod shared;
 mod tally;
 mod window;
 
-pub use self::{
-    address::{Network, TooMany},
-    cost::Charge,
-    reading::{Admitted, Limited, Reading, Span, Who, seconds},
-    shared::{ANSWER_WITHIN, NotARedisUrl, check_url},
-};
 use self::{
     address::Addresses,
     local::Local,
@@ -38,6 +32,12 @@ use self::{
     settings::{Costs, LimitSettings},
     shared::{Away, Shared},
     tally::Tally,
+};
+pub use self::{
+    address::{Network, TooMany},
+    cost::Charge,
+    reading::{Admitted, Limited, Reading, Span, Who, seconds},
+    shared::{ANSWER_WITHIN, NotARedisUrl, check_url},
 };
 
 /// The reason of refusals by the address limit: the trail has one record for many of them.
@@ -127,7 +127,7 @@ impl Limiter {
 
     /// Admits a verified caller's request, or not. Nothing is counted of what is not admitted.
     pub async fn admit(&self, access: &Access, charge: Charge, now: i64) -> Result<Admitted, Denied> {
-        let tenant = access.tenant();
+        let tenant = access.acting();
         let client = access.client().unwrap_or_else(|| access.subject());
         let claimed = Some(access.tier()).filter(|tier| *tier != tenant.tier);
         self.decide(tenant, claimed, client, charge, now).await

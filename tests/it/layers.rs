@@ -24,7 +24,7 @@ const LAYERS: [&[&str]; 10] = [
 ];
 
 /// Pairs on one line that may see each other all the same.
-const NEIGHBOURS: [(&str, &str); 11] = [
+const NEIGHBOURS: [(&str, &str); 12] = [
     ("config", "limit"),
     ("config", "egress"),
     ("telemetry", "config"),
@@ -32,6 +32,7 @@ const NEIGHBOURS: [(&str, &str); 11] = [
     ("job", "interaction"),
     ("operation", "interaction"),
     ("audit", "egress"),
+    ("audit", "config"),
     ("admin", "rest"),
     ("oauth", "rest"),
     ("rest", "listen"),

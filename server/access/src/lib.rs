@@ -13,6 +13,7 @@ pub mod clock;
 pub mod directory;
 pub mod dpop;
 mod gate;
+pub mod grant;
 mod hash;
 pub mod id_token;
 mod jws;
@@ -26,6 +27,7 @@ pub mod scope;
 pub mod settings;
 pub mod tenant;
 pub mod verifier;
+pub mod witness;
 
 pub use jws::ALGORITHMS;
 

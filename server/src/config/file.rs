@@ -8,7 +8,7 @@ use super::{ConfigError, limits};
 use crate::limit::settings::LimitSettings;
 
 /// The keys that the file may hold: every flag but `config` itself.
-const KEYS: [&str; 20] = [
+const KEYS: [&str; 22] = [
     "database-url",
     "database-url-file",
     "admin-database-url",
@@ -28,6 +28,8 @@ const KEYS: [&str; 20] = [
     "trusted-proxy",
     "redis-url",
     "audit-durability",
+    "audit-heads",
+    "audit-heads-syslog",
     "log",
 ];
 

@@ -91,6 +91,14 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "prompt|strict")]
     pub audit_durability: Option<String>,
 
+    /// Folder where the ends of the audit chains are kept, signed, outside the database [default: heads under --data-dir]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub audit_heads: Option<String>,
+
+    /// A syslog that is told them as well (RFC 5424)
+    #[arg(long, global = true, value_name = "udp://HOST:PORT|tcp://HOST:PORT|/dev/log")]
+    pub audit_heads_syslog: Option<String>,
+
     /// Form of the log on standard error [default: json]
     #[arg(long, global = true, value_name = "json|pretty")]
     pub log: Option<String>,

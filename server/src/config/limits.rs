@@ -131,9 +131,9 @@ fn table(file: &str, place: &str, value: Option<Value>) -> Result<Table, ConfigE
 
 fn number(file: &str, place: &str, value: &Value, range: RangeInclusive<u64>) -> Result<u64, ConfigError> {
     let number = value.as_integer().and_then(|number| u64::try_from(number).ok());
-    number.filter(|number| range.contains(number)).ok_or_else(|| {
-        wrong(file, place, &format!("must be a whole number from {} to {}", range.start(), range.end()))
-    })
+    number
+        .filter(|number| range.contains(number))
+        .ok_or_else(|| wrong(file, place, &format!("must be a whole number from {} to {}", range.start(), range.end())))
 }
 
 fn size(number: u64) -> usize {

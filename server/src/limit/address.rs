@@ -78,8 +78,7 @@ impl Addresses {
 
     /// Counts a request that showed no good credentials, unless too many came.
     pub fn count(&self, from: Network, now: u64) -> Result<(), TooMany> {
-        let limits =
-            [(Span::Burst, self.limits.per_second), (Span::Sustained, self.limits.per_minute)];
+        let limits = [(Span::Burst, self.limits.per_second), (Span::Sustained, self.limits.per_minute)];
         if limits.iter().all(|(_, limit)| limit.is_none()) {
             return Ok(());
         }

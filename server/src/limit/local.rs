@@ -6,10 +6,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use vitals_access::{
-    limits::Category,
-    tenant::TenantRole,
-};
+use vitals_access::{limits::Category, tenant::TenantRole};
 
 use super::{
     reading::{Level, Reading, Span, Who},

@@ -177,11 +177,7 @@ impl Limited {
     pub fn of(seen: &Admitted) -> Option<Self> {
         let longest = seen.readings.iter().filter_map(|reading| Some((reading.wait?, reading))).max_by_key(|(w, _)| *w);
         let (wait, reading) = longest?;
-        Some(Self {
-            name: reading.name(&seen.tenant, seen.category),
-            retry_after: seconds(wait),
-            seen: seen.clone(),
-        })
+        Some(Self { name: reading.name(&seen.tenant, seen.category), retry_after: seconds(wait), seen: seen.clone() })
     }
 }
 

@@ -100,7 +100,8 @@ impl Window {
 
     /// Milliseconds until the first of what it holds is out; the whole length where it holds nothing.
     pub fn eases(&self, length: u64) -> u64 {
-        let first = self.buckets.front().map_or(self.latest, |bucket| bucket.edge_for(bucket.out(self.edge(length)) + 1));
+        let first =
+            self.buckets.front().map_or(self.latest, |bucket| bucket.edge_for(bucket.out(self.edge(length)) + 1));
         (first + length).saturating_sub(self.latest).clamp(1, length.max(1))
     }
 

@@ -97,6 +97,7 @@ pub fn by(record: &mut AuditRecord, access: &Access, operation: Option<&Operatio
 pub fn refused(record: &mut AuditRecord, refusal: &Refusal) {
     match refusal {
         Refusal::WrongTenant(caller) | Refusal::Suspended(caller) => record.by_refused(caller),
+        Refusal::NotDelegated(refused) => record.by_not_delegated(refused),
         Refusal::Invalid { claimed: Some(claimed), .. } | Refusal::Proof { claimed: Some(claimed), .. } => {
             record.by_claimed(claimed);
         }
@@ -124,18 +125,29 @@ pub fn is_flood(failure: &Failure) -> bool {
     failure.reason == ADDRESS_LIMIT
 }
 
-/// Writes the record; without it no answer leaves. `settling` names the tenant whose outbox holds the record too.
+/// Writes the record, and its copy for the caller's own tenant where another's was asked; without both no answer leaves.
+/// `settling` names the tenant whose outbox holds the record too.
 ///
 /// Refusals by the address limit are kept back and told together, one record for each network and minute.
-pub async fn leave(app: &App, record: AuditRecord, settling: Option<&TenantRole>) -> Result<(), Failure> {
+pub async fn leave(app: &App, mut record: AuditRecord, settling: Option<&TenantRole>) -> Result<(), Failure> {
     if record.reason.as_deref() == Some(ADDRESS_LIMIT) {
         let from = record.address.as_ref().and_then(|address| address.parse().ok());
         app.limiter.tally(record, Network::of(from));
         return Ok(());
     }
-    let written = match settling {
-        None => app.audit.record(record).await,
-        Some(role) => app.audit.record_settling(record, role).await,
+    let copy = record.take_copy();
+    let written = async {
+        match settling {
+            None => app.audit.record(record).await,
+            Some(role) => app.audit.record_settling(record, role).await,
+        }
     };
-    written.map_err(|_| Failure::unavailable("audit store away"))
+    let copied = async {
+        match copy {
+            Some(copy) => app.audit.record(copy).await,
+            None => Ok(()),
+        }
+    };
+    let (written, copied) = futures_util::future::join(written, copied).await;
+    written.and(copied).map_err(|_| Failure::unavailable("audit store away"))
 }

@@ -45,6 +45,17 @@ fn keys_of_accepted_types_are_used_with_their_own_algorithms_only() {
 }
 
 #[test]
+fn a_set_keeps_the_text_it_was_read_from_and_shows_names_alone() {
+    let text = json!({ "keys": [Forge::p256().jwk("k")] }).to_string();
+    let (keys, _) = KeySet::from_jwks(&text);
+    assert_eq!((keys.text(), keys.is_empty(), keys.len()), (text.as_str(), false, 1));
+    let shown = format!("{keys:?}");
+    assert!(shown.contains("VerifyingKey { kid: \"k\", algorithms: [ES256], .. }"), "{shown}");
+    let (none, _) = KeySet::from_jwks("{}");
+    assert_eq!((none.text(), none.is_empty(), none.len()), ("", true, 0));
+}
+
+#[test]
 fn unusable_keys_are_skipped_with_a_warning_and_the_rest_is_used() {
     let (p256, p384, rsa, ed) = (Forge::p256(), Forge::p384(), Forge::rsa(), Forge::ed());
     let rsa_of = |n: &[u8], e: &[u8]| with(rsa.jwk("k"), &[("n", json!(b64(n))), ("e", json!(b64(e)))]);
