@@ -131,6 +131,7 @@ pub async fn start(parts: Parts) -> Result<Arc<App>, AppError> {
         clock: Arc::clone(&clock),
     })
     .await?;
+    let bodies = (limits.concurrency.body_bytes / 1024).min(Semaphore::MAX_PERMITS);
     let limiter = match redis_url {
         None => Limiter::new(limits),
         Some(url) => Limiter::sharing(limits, url.expose(), limit::ANSWER_WITHIN).await?,
@@ -164,6 +165,7 @@ pub async fn start(parts: Parts) -> Result<Arc<App>, AppError> {
             docs_policy: openapi::DOCS_POLICY,
         },
         large_bundles: Semaphore::new(LARGE_BUNDLES),
+        bodies: Arc::new(Semaphore::new(bodies)),
         working: Arc::new(AtomicUsize::new(0)),
         urls,
         public_url,

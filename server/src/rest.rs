@@ -18,6 +18,7 @@ mod peer;
 mod public;
 pub(crate) mod request;
 pub mod respond;
+mod room;
 pub(crate) mod router;
 mod system;
 pub(crate) mod trail;
@@ -34,6 +35,7 @@ use vitals_fhir::outcome::IssueCode;
 pub(crate) use self::negotiate::Format;
 use self::peer::Peer;
 pub(crate) use self::request::Incoming;
+use self::room::Room;
 pub use self::router::route;
 pub(crate) use self::trail::panicked;
 pub(crate) use self::{
@@ -181,6 +183,7 @@ fn incoming(app: &App, request: Request, request_id: String) -> (Incoming, Optio
         certificate: peer.certificate,
         request_id,
         limits: None,
+        room: Room::of(&app.bodies),
     };
     (incoming, malformed)
 }

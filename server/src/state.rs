@@ -78,6 +78,8 @@ pub struct App {
     pub egress: Egress,
     /// Lets so many large Bundles be read at once.
     pub large_bundles: Semaphore,
+    /// Memory for the bodies of requests, in kilobytes.
+    pub bodies: Arc<Semaphore>,
     /// How many requests are at work.
     pub working: Arc<AtomicUsize>,
 }

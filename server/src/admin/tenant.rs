@@ -1,5 +1,5 @@
 //! The tenant's own administration, `/t/{tenant}/admin/…`, for whoever holds the scope `admin:users` there: clients,
-//! users, issuers, API keys, signing keys, sessions. Failures are problem details (RFC 9457); every request leaves one
+//! users, issuers, API keys, signing keys, sessions, limits. Failures are problem details (RFC 9457); every request leaves one
 //! record in the tenant's chain before its answer.
 
 use std::sync::Arc;
@@ -20,6 +20,7 @@ mod api_keys;
 mod clients;
 mod issuers;
 mod keys;
+mod limits;
 mod problems;
 mod route;
 mod sessions;
@@ -28,7 +29,7 @@ mod users;
 use self::route::{Ask, Asked};
 use super::{new_tenant::check_media_type, problem::Problem};
 use crate::{
-    rest::{self, FhirBase, Incoming, Labelled, limits, respond, trail},
+    rest::{self, FhirBase, Incoming, Labelled, respond, trail},
     state::App,
 };
 
@@ -62,7 +63,7 @@ pub(crate) async fn answer(app: Arc<App>, mut incoming: Incoming, name: TenantNa
         (Err(_), Ok(_)) if asked.changes() => Problem::made_but_not_recorded().into_response(),
         (Err(failure), _) => Problem::from(failure).into_response(),
     };
-    limits::tell(&mut response, incoming.limits.as_ref());
+    rest::limits::tell(&mut response, incoming.limits.as_ref());
     Labelled { response, route: asked.route, interaction: None }
 }
 
@@ -75,7 +76,7 @@ async fn admitted(
 ) -> Result<Response, Problem> {
     let access = rest::caller(app, incoming, &[], base, record).await?;
     record.by(&access);
-    limits::admit(app, &access, app.limiter.costs().admin(), &mut incoming.limits).await?;
+    rest::limits::admit(app, &access, app.limiter.costs().admin(), &mut incoming.limits).await?;
     if !access.has(SCOPE) {
         return Err(Problem::out_of_scope(SCOPE));
     }
@@ -94,6 +95,7 @@ async fn admitted(
         Ask::ApiKeys(what) => api_keys::answer(&mut call, what, asked.id()).await,
         Ask::Keys(what) => keys::answer(&mut call, what).await,
         Ask::Sessions(what) => sessions::answer(&mut call, what, asked.id()).await,
+        Ask::Limits => limits::answer(&mut call).await,
         Ask::NotOffered(allow) => Err(Problem::not_offered(allow)),
         Ask::Nothing => Err(Problem::no_such_address()),
     }

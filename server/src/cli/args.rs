@@ -7,12 +7,14 @@ use vitals_access::tenant::TenantName;
 
 mod access;
 mod issuer;
+mod limits;
 
 pub use access::{
     ApiKeyCommand, ApiKeyCreateArgs, ClientCommand, ClientCreateArgs, KeyCommand, KeyRotateArgs, RevokeArgs, Switch,
     TenantLockdownArgs, TenantSetArgs, UserCommand, UserCreateArgs,
 };
 pub use issuer::{IssuerAddArgs, IssuerCommand, IssuerRemoveArgs};
+pub use limits::{LimitsCommand, LimitsSetArgs};
 
 use crate::config::{self, Flags};
 
@@ -60,6 +62,9 @@ pub enum Command {
     /// Issuers whose tokens a tenant accepts besides its own
     #[command(subcommand)]
     Issuer(IssuerCommand),
+    /// What the callers of a tenant may do in a second, a minute and a day
+    #[command(subcommand)]
+    Limits(LimitsCommand),
     /// Migrations of the control, tenant and audit schemas
     #[command(subcommand)]
     Migrate(MigrateCommand),

@@ -96,7 +96,7 @@ async fn serve_on(
             AuditDurability::Strict => Durability::Strict,
         },
         heads: Some(opened.heads(&master_key)),
-        pool: PoolLimits::default(),
+        pool: settings.limits.concurrency.of_pool(PoolLimits::default()),
         egress: Egress::new(settings.egress_allow.clone(), vec![public.local(), operator.local()]),
         tls: tls.clone(),
         trusted_proxies: settings.trusted_proxies.clone(),

@@ -278,6 +278,16 @@ const ADMIN: &[AdminRow] = &[
         Content::Json("Sessions"),
     ),
     ("DELETE", "/sessions/{id}", "revokeSession", "End a session or an approval", NONE, "204", NONE),
+    (
+        "GET",
+        "/limits",
+        "readLimits",
+        "What the tenant's callers may do in a second, a minute and a day, and what they did; of clients, those that came \
+         to this server lately",
+        NONE,
+        "200",
+        Content::Json("Limits"),
+    ),
 ];
 
 const NONE: Content = Content::None;

@@ -380,6 +380,7 @@ fn take(incoming: &mut Incoming) -> Incoming {
         certificate: incoming.certificate.clone(),
         request_id: incoming.request_id.clone(),
         limits: None,
+        room: incoming.room.take(),
     }
 }
 

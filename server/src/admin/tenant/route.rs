@@ -32,6 +32,8 @@ pub enum Ask {
     Keys(What),
     /// `sessions`
     Sessions(What),
+    /// `limits`
+    Limits,
     /// Another method than the address has; those that it has.
     NotOffered(&'static str),
     /// There is no such address.
@@ -64,7 +66,7 @@ impl Asked {
             | Ask::ApiKeys(what)
             | Ask::Keys(what)
             | Ask::Sessions(what) => !matches!(what, What::List | What::Show),
-            Ask::NotOffered(_) | Ask::Nothing => false,
+            Ask::Limits | Ask::NotOffered(_) | Ask::Nothing => false,
         }
     }
 
@@ -89,6 +91,7 @@ impl Asked {
             Ask::Keys(What::Create | What::Revoke | What::Renew) => "key.rotate",
             Ask::Sessions(What::List | What::Show | What::Create) => "session.read",
             Ask::Sessions(What::Revoke | What::Renew) => "session.revoke",
+            Ask::Limits => "limits.read",
             Ask::NotOffered(_) | Ask::Nothing => "unknown",
         }
     }
@@ -97,7 +100,7 @@ impl Asked {
 type Offers = &'static [(&'static str, Ask)];
 
 /// Paths with their methods: the table that OpenAPI and tests are held against.
-const ROUTES: [(&str, Offers); 13] = [
+const ROUTES: [(&str, Offers); 14] = [
     ("clients", &[("GET", Ask::Clients(What::List)), ("POST", Ask::Clients(What::Create))]),
     ("clients/{id}", &[("GET", Ask::Clients(What::Show)), ("DELETE", Ask::Clients(What::Revoke))]),
     ("clients/{id}/secret", &[("POST", Ask::Clients(What::Renew))]),
@@ -111,10 +114,11 @@ const ROUTES: [(&str, Offers); 13] = [
     ("keys", &[("GET", Ask::Keys(What::List)), ("POST", Ask::Keys(What::Create))]),
     ("sessions", &[("GET", Ask::Sessions(What::List))]),
     ("sessions/{id}", &[("DELETE", Ask::Sessions(What::Revoke))]),
+    ("limits", &[("GET", Ask::Limits)]),
 ];
 
 /// The same with the beginning of every path, for metrics.
-const TEMPLATES: [&str; 13] = [
+const TEMPLATES: [&str; 14] = [
     "/t/{tenant}/admin/clients",
     "/t/{tenant}/admin/clients/{id}",
     "/t/{tenant}/admin/clients/{id}/secret",
@@ -128,6 +132,7 @@ const TEMPLATES: [&str; 13] = [
     "/t/{tenant}/admin/keys",
     "/t/{tenant}/admin/sessions",
     "/t/{tenant}/admin/sessions/{id}",
+    "/t/{tenant}/admin/limits",
 ];
 
 /// Reads what follows `/t/{tenant}/admin/`, and a method. An id is percent-decoded: an issuer's is its URL.
@@ -199,6 +204,8 @@ mod tests {
             ("DELETE", "issuers/%0a", Ask::Nothing, ""),
             ("DELETE", "issuers/%zz", Ask::Nothing, ""),
             ("POST", "keys", Ask::Keys(What::Create), ""),
+            ("GET", "limits", Ask::Limits, ""),
+            ("POST", "limits", Ask::NotOffered("GET, HEAD"), ""),
             ("DELETE", "sessions/", Ask::Nothing, ""),
             ("GET", "", Ask::Nothing, ""),
             ("GET", "clients/a/b", Ask::Nothing, ""),
