@@ -1,5 +1,10 @@
 //! Limits: how much of each kind of request a tenant, a client or an address may make (contract, section 7). Decisions
 //! are made here, on verified callers alone; what is told of them stands where answers are written.
+//!
+//! One process counts in memory. With Redis (`--redis-url`) all servers count together, by its clock. While it is away
+//! each server lets its part of the quotas through (the quota by the number of servers that run), the authorization
+//! server answers 503 to who asks for tokens, `vitals.limit.redis.away` is 1 and the log says so once; when it answers
+//! again, nothing has to be done. What comes without good credentials each server counts by itself, always.
 
 use std::{
     sync::{

@@ -351,8 +351,8 @@ fn describe(
     let refusals: &[&str] = match caller {
         Caller::Anyone => &["404"],
         Caller::Person => &["400", "404"],
-        Caller::Client | Caller::Token => &["400", "401", "403", "404", "503"],
-        Caller::Administrator => &["400", "401", "403", "404", "409", "422", "503"],
+        Caller::Client | Caller::Token => &["400", "401", "403", "404", "429", "503"],
+        Caller::Administrator => &["400", "401", "403", "404", "409", "422", "429", "503"],
     };
     for refused in refusals {
         let name = if caller == Caller::Administrator { "Problem" } else { "AuthorizationError" };

@@ -315,3 +315,6 @@ impl State {
         std::mem::take(&mut self.idle)
     }
 }
+
+#[cfg(test)]
+mod tests;
