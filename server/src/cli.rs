@@ -16,6 +16,7 @@ mod doctor;
 mod import;
 mod issuer;
 mod key;
+mod limits;
 mod lockdown;
 mod migrate;
 mod open;
@@ -132,6 +133,7 @@ pub async fn run() -> Exit {
         args::Command::ApiKey(command) => api_key::run(&settings, command, json).await,
         args::Command::Key(command) => key::run(&settings, command, json).await,
         args::Command::Issuer(command) => issuer::run(&settings, command, json).await,
+        args::Command::Limits(command) => limits::run(&settings, command, json).await,
         args::Command::Migrate(command) => migrate::run(&settings, command, json).await,
         args::Command::Token(command) => token::run(&settings, command).await,
         args::Command::Import(command) => import::run(&settings, command, json).await,

@@ -10,6 +10,8 @@
 mod audit_cost;
 mod connection;
 mod handshakes;
+mod limits;
+mod neighbours;
 mod postgres;
 mod process;
 mod program;
@@ -29,11 +31,13 @@ use program::{Folder, Program};
 use table::Table;
 
 /// The parts, in the order they run. The last makes thousands of roles in the database that the others use.
-const PARTS: [&str; 11] = [
+const PARTS: [&str; 13] = [
     "requests",
     "audit-cost",
     "handshakes",
     "ways",
+    "limits",
+    "neighbours",
     "starting",
     "tenants",
     "timing",
@@ -87,6 +91,20 @@ fn main() {
         let own = Folder::make();
         runtime.block_on(ways::run(&program, &own, &mut table));
         if wanted == ["ways"] {
+            table.end();
+            return;
+        }
+    }
+    if is_wanted("limits") {
+        runtime.block_on(limits::run(&mut table));
+        if wanted == ["limits"] {
+            table.end();
+            return;
+        }
+    }
+    if is_wanted("neighbours") {
+        runtime.block_on(neighbours::run(&program, &mut table));
+        if wanted == ["neighbours"] {
             table.end();
             return;
         }

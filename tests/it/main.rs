@@ -29,6 +29,8 @@ mod fhir_search;
 mod fhir_wire;
 mod isolation;
 mod layers;
+mod limits;
+mod limits_shared;
 mod migrations;
 mod oauth_certificates;
 mod oauth_pages;

@@ -26,6 +26,7 @@ pub mod poll;
 pub mod program;
 pub mod proof;
 pub mod raw;
+pub mod redis;
 pub mod samples;
 pub mod secure;
 pub mod server;

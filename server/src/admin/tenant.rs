@@ -1,6 +1,6 @@
 //! The tenant's own administration, `/t/{tenant}/admin/…`, for whoever holds the scope `admin:users` there: clients,
-//! users, issuers, API keys, signing keys, sessions, and the trail (`audit:read` opens that one too). Failures are problem details (RFC 9457); every request leaves one
-//! record in the tenant's chain before its answer.
+//! users, issuers, API keys, signing keys, sessions, limits, and the trail (`audit:read` opens that one too). Failures are
+//! problem details (RFC 9457); every request leaves one record in the tenant's chain before its answer.
 
 use std::sync::Arc;
 
@@ -21,6 +21,7 @@ mod audit;
 mod clients;
 mod issuers;
 mod keys;
+mod limits;
 mod problems;
 mod route;
 mod sessions;
@@ -56,11 +57,12 @@ pub(crate) async fn answer(app: Arc<App>, mut incoming: Incoming, name: TenantNa
         Ok(response) => record.allowed(response.status().as_u16()),
         Err(problem) => record.denied(problem.status(), problem.reason()),
     }
-    let response = match (trail::leave(&app, record, None).await, answered) {
+    let mut response = match (trail::leave(&app, record, None).await, answered) {
         (Ok(()), answered) => answered.unwrap_or_else(Problem::into_response),
         (Err(_), Ok(_)) if asked.changes() => Problem::made_but_not_recorded().into_response(),
         (Err(failure), _) => Problem::from(failure).into_response(),
     };
+    rest::limits::tell(&mut response, incoming.limits.as_ref());
     Labelled { response, route: asked.route, interaction: None }
 }
 
@@ -73,6 +75,7 @@ async fn admitted(
 ) -> Result<Response, Problem> {
     let access = rest::caller(app, incoming, &[], base, record).await?;
     record.by(&access);
+    rest::limits::admit(app, &access, app.limiter.costs().admin(), &mut incoming.limits).await?;
     let scopes = asked.scopes();
     record.used = scopes.iter().filter(|scope| access.has(scope)).map(|scope| (*scope).to_owned()).collect();
     if record.used.is_empty() {
@@ -93,6 +96,7 @@ async fn admitted(
         Ask::Keys(what) => keys::answer(&mut call, what).await,
         Ask::Sessions(what) => sessions::answer(&mut call, what, asked.id()).await,
         Ask::Audit(what) => audit::answer(&mut call, what, asked.id()).await,
+        Ask::Limits => limits::answer(&mut call).await,
         Ask::NotOffered(allow) => Err(Problem::not_offered(allow)),
         Ask::Nothing => Err(Problem::no_such_address()),
     }

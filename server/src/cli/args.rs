@@ -8,6 +8,7 @@ use vitals_access::tenant::TenantName;
 mod access;
 mod audit;
 mod issuer;
+mod limits;
 
 pub use access::{
     ApiKeyCommand, ApiKeyCreateArgs, ClientCommand, ClientCreateArgs, KeyCommand, KeyRotateArgs, RevokeArgs, Switch,
@@ -17,6 +18,7 @@ pub use audit::{
     AuditCommand, AuditDigestArgs, AuditExportArgs, AuditSealArgs, AuditTailArgs, AuditVerifyArgs, ExportFormat,
 };
 pub use issuer::{IssuerAddArgs, IssuerCommand, IssuerRemoveArgs};
+pub use limits::{LimitsCommand, LimitsSetArgs};
 
 use crate::config::{self, Flags};
 
@@ -64,6 +66,9 @@ pub enum Command {
     /// Issuers whose tokens a tenant accepts besides its own
     #[command(subcommand)]
     Issuer(IssuerCommand),
+    /// What the callers of a tenant may do in a second, a minute and a day
+    #[command(subcommand)]
+    Limits(LimitsCommand),
     /// Migrations of the control, tenant and audit schemas
     #[command(subcommand)]
     Migrate(MigrateCommand),

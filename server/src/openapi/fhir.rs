@@ -20,7 +20,7 @@ pub(super) const BASES: [(&str, &str, &str); 2] = [
 ];
 
 /// What every operation may be refused with.
-const ALWAYS: [&str; 6] = ["400", "401", "403", "404", "406", "503"];
+const ALWAYS: [&str; 7] = ["400", "401", "403", "404", "406", "429", "503"];
 
 /// Adds every operation of the catalog at every base.
 pub fn add(paths: &mut Map<String, Value>) {

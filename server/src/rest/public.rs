@@ -22,7 +22,7 @@ use super::{
     Labelled, audit_event, cors,
     credentials::{self, Unverified},
     discovery::{self, AuthEndpoints},
-    fhir, metadata,
+    fhir, limits, metadata,
     negotiate::{self, Format},
     reads,
     request::{Incoming, MAX_ADDRESS},
@@ -192,6 +192,7 @@ enum Written {
 /// A public document of a base: nobody asks who reads it, but the tenant must exist.
 async fn document(app: &App, incoming: &Incoming, base: &FhirBase, written: Written) -> Response {
     let made = async {
+        limits::count_address(app, incoming)?;
         if !reads(&incoming.method) {
             return Err(not_allowed());
         }
@@ -210,7 +211,8 @@ async fn document(app: &App, incoming: &Incoming, base: &FhirBase, written: Writ
     };
     let made = made.await;
     // Nobody asks who reads it; a request that shows a credential all the same leaves its record.
-    if incoming.headers.contains_key(header::AUTHORIZATION) {
+    let is_flood = made.as_ref().is_err_and(trail::is_flood);
+    if is_flood || incoming.headers.contains_key(header::AUTHORIZATION) {
         let mut record = trail::begin(app, incoming, base);
         "document".clone_into(&mut record.action);
         trail::ended(&mut record, made.as_ref().map(|response| response.status().as_u16()));
@@ -285,6 +287,7 @@ async fn endpoint(app: &Arc<App>, mut incoming: Incoming, base: &FhirBase, addre
     // A failure before the caller is known is told in that representation too.
     let mut format = *accepted.as_ref().unwrap_or(&Format::Json);
     let mut settling = None;
+    let mut shown = None;
     let outcome = async {
         if incoming.path.len() + incoming.query.len() > MAX_ADDRESS {
             return Err(Failure::new(
@@ -303,6 +306,13 @@ async fn endpoint(app: &Arc<App>, mut incoming: Incoming, base: &FhirBase, addre
         };
         tracing::Span::current().record("tenant.id", access.tenant().name.as_str());
         trail::by(&mut record, &access, operation);
+        let costs = app.limiter.costs();
+        let charge = match operation {
+            _ if is_bundle => costs.bundle(),
+            Some(operation) => costs.interaction(operation.code, pairs.as_deref().unwrap_or_default()),
+            None => costs.operation(""),
+        };
+        limits::admit(app, &access, charge, &mut shown).await?;
         let query = pairs.map_err(Failure::malformed)?;
         accepted?;
         let asked = if is_bundle || wanted.is_some() { None } else { Some(asked?) };
@@ -338,7 +348,7 @@ async fn endpoint(app: &Arc<App>, mut incoming: Incoming, base: &FhirBase, addre
     let interaction = catalog::SYSTEM.iter().map(|row| row.code.code()).find(|code| *code == record.action);
     trail::ended(&mut record, outcome.as_ref().map(|response| response.status().as_u16()));
     let left = trail::leave(app, record, settling.as_ref()).await;
-    let response = match (left, outcome) {
+    let mut response = match (left, outcome) {
         (Ok(()), Ok(response)) => response,
         // The write stands, and its record with it: only that nobody could wait for the record to be moved on.
         (Err(_), Ok(_)) if settling.is_some() => {
@@ -346,6 +356,7 @@ async fn endpoint(app: &Arc<App>, mut incoming: Incoming, base: &FhirBase, addre
         }
         (Ok(()), Err(failure)) | (Err(failure), _) => respond::failure(&failure, format),
     };
+    limits::tell(&mut response, shown.as_ref());
     if is_bundle {
         return Labelled { response, route: Some("/t/{tenant}/fhir"), interaction };
     }
@@ -376,6 +387,8 @@ fn take(incoming: &mut Incoming) -> Incoming {
         address: incoming.address,
         certificate: incoming.certificate.clone(),
         request_id: incoming.request_id.clone(),
+        limits: None,
+        room: incoming.room.take(),
     }
 }
 
@@ -409,12 +422,18 @@ async fn admitted(
     judged: &Base,
     record: &mut vitals_access::audit::AuditRecord,
 ) -> Result<Arc<Access>, Failure> {
+    if !incoming.has_credentials() {
+        limits::count_address(app, incoming)?;
+    }
     let refusal = match credentials::caller(app, incoming, query, judged).await {
         Ok(access) => return Ok(access),
         Err(Unverified::Unavailable) => return Err(Failure::unavailable("token cannot be judged")),
         Err(Unverified::Refused(refusal)) => refusal,
     };
     trail::refused(record, &refusal);
+    if incoming.has_credentials() {
+        limits::count_address(app, incoming)?;
+    }
     if let (Refusal::NoCredentials, FhirBase::Tenant(name)) = (&refusal, base) {
         // Only who shows no token learns that there is no such tenant.
         known(app, name).await?;

@@ -34,6 +34,8 @@ pub enum Ask {
     Sessions(What),
     /// `audit`
     Audit(What),
+    /// `limits`
+    Limits,
     /// Another method than the address has; those that it has.
     NotOffered(&'static str),
     /// There is no such address.
@@ -66,7 +68,7 @@ impl Asked {
             | Ask::ApiKeys(what)
             | Ask::Keys(what)
             | Ask::Sessions(what) => !matches!(what, What::List | What::Show),
-            Ask::Audit(_) | Ask::NotOffered(_) | Ask::Nothing => false,
+            Ask::Audit(_) | Ask::Limits | Ask::NotOffered(_) | Ask::Nothing => false,
         }
     }
 
@@ -100,6 +102,7 @@ impl Asked {
             Ask::Sessions(What::List | What::Show | What::Create) => "session.read",
             Ask::Sessions(What::Revoke | What::Renew) => "session.revoke",
             Ask::Audit(_) => "audit.read",
+            Ask::Limits => "limits.read",
             Ask::NotOffered(_) | Ask::Nothing => "unknown",
         }
     }
@@ -108,7 +111,7 @@ impl Asked {
 type Offers = &'static [(&'static str, Ask)];
 
 /// Paths with their methods: the table that OpenAPI and tests are held against.
-const ROUTES: [(&str, Offers); 15] = [
+const ROUTES: [(&str, Offers); 16] = [
     ("clients", &[("GET", Ask::Clients(What::List)), ("POST", Ask::Clients(What::Create))]),
     ("clients/{id}", &[("GET", Ask::Clients(What::Show)), ("DELETE", Ask::Clients(What::Revoke))]),
     ("clients/{id}/secret", &[("POST", Ask::Clients(What::Renew))]),
@@ -124,10 +127,11 @@ const ROUTES: [(&str, Offers); 15] = [
     ("sessions/{id}", &[("DELETE", Ask::Sessions(What::Revoke))]),
     ("audit", &[("GET", Ask::Audit(What::List))]),
     ("audit/{id}", &[("GET", Ask::Audit(What::Show))]),
+    ("limits", &[("GET", Ask::Limits)]),
 ];
 
 /// The same with the beginning of every path, for metrics.
-const TEMPLATES: [&str; 15] = [
+const TEMPLATES: [&str; 16] = [
     "/t/{tenant}/admin/clients",
     "/t/{tenant}/admin/clients/{id}",
     "/t/{tenant}/admin/clients/{id}/secret",
@@ -143,6 +147,7 @@ const TEMPLATES: [&str; 15] = [
     "/t/{tenant}/admin/sessions/{id}",
     "/t/{tenant}/admin/audit",
     "/t/{tenant}/admin/audit/{id}",
+    "/t/{tenant}/admin/limits",
 ];
 
 /// Reads what follows `/t/{tenant}/admin/`, and a method. An id is percent-decoded: an issuer's is its URL.
@@ -214,6 +219,8 @@ mod tests {
             ("DELETE", "issuers/%0a", Ask::Nothing, ""),
             ("DELETE", "issuers/%zz", Ask::Nothing, ""),
             ("POST", "keys", Ask::Keys(What::Create), ""),
+            ("GET", "limits", Ask::Limits, ""),
+            ("POST", "limits", Ask::NotOffered("GET, HEAD"), ""),
             ("DELETE", "sessions/", Ask::Nothing, ""),
             ("GET", "", Ask::Nothing, ""),
             ("GET", "clients/a/b", Ask::Nothing, ""),
