@@ -183,7 +183,10 @@ fn rows() -> Vec<Row> {
         // The token says more than the table.
         row("D06 there is no grant").granted(&[]).refused(NO_GRANT),
         row("D06 the claim is wider, in what the grant covers").claiming(whole),
-        row("D06 the claim is wider by a code").claiming(whole).asking("Observation/spo1").gets(404, "not found or out of reach"),
+        row("D06 the claim is wider by a code")
+            .claiming(whole)
+            .asking("Observation/spo1")
+            .gets(404, "not found or out of reach"),
         row("D06 the claim is wider by a type").claiming(whole).asking("Patient/p1").refused(SCOPE),
         row("D07 the claim is said to last longer")
             .granted(&[(HEART_RATE, -9, 0)])
