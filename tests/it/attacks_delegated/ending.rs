@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use vitals_access::clock::Clock as _;
+use vitals_server::authorization::lockdown;
 use vitals_store::control::{grants, tenants};
 use vitals_tests::{
     Answer, Options, Server, Tenant, cluster, grants::BITES_WITHIN, ledger, poll, samples, server::shared,
@@ -31,7 +32,7 @@ async fn everywhere(world: &World, replica: &Server, token: &str, status: u16) {
 }
 
 #[tokio::test]
-async fn d03_a_revoked_grant_is_refused_by_every_replica_within_a_second() {
+async fn d03_e25_a_revoked_grant_is_refused_by_every_replica_within_a_second() {
     let (world, replica) = (World::new().await, replica().await);
     let (hospital, lab) = (&world.hospital, &world.lab);
     for voice in [Voice::Own, Voice::Outside] {
@@ -53,6 +54,20 @@ async fn d03_a_revoked_grant_is_refused_by_every_replica_within_a_second() {
         })
         .await;
     }
+}
+
+#[tokio::test]
+async fn a_lockdown_of_the_tenant_that_granted_ends_its_grants() {
+    let world = World::new().await;
+    let (hospital, lab) = (&world.hospital, &world.lab);
+    let grant = hospital.grant(lab, HEART_RATE).await;
+    let token = world.delegated(Voice::Outside, HEART_RATE);
+    hospital.get("Observation/hr1", &token).await.expect(200);
+    let server = hospital.server;
+    let tenant = server.app.directory().expect("a directory").tenant(&hospital.name).expect("the tenant").clone();
+    let ended = lockdown::lock_down(&server.app.desk, &tenant).await.expect("locked down");
+    assert_eq!(ended.grants, [grant.id]);
+    poll::within(BITES_WITHIN, "the grant is refused", async || show(server, hospital, &token).await == 403).await;
 }
 
 #[tokio::test]
