@@ -21,6 +21,7 @@ mod table;
 mod tenants;
 mod timing;
 mod tokens;
+mod trail;
 mod ways;
 
 use postgres::Postgres;
@@ -28,8 +29,19 @@ use program::{Folder, Program};
 use table::Table;
 
 /// The parts, in the order they run. The last makes thousands of roles in the database that the others use.
-const PARTS: [&str; 10] =
-    ["requests", "audit-cost", "handshakes", "ways", "starting", "tenants", "timing", "slow", "tokens", "roles"];
+const PARTS: [&str; 11] = [
+    "requests",
+    "audit-cost",
+    "handshakes",
+    "ways",
+    "starting",
+    "tenants",
+    "timing",
+    "slow",
+    "trail",
+    "tokens",
+    "roles",
+];
 
 fn main() {
     // cargo adds options of its own, such as --bench.
@@ -93,6 +105,9 @@ fn main() {
     }
     if is_wanted("slow") {
         runtime.block_on(slow::run(&program, &folder, &server, &mut table));
+    }
+    if is_wanted("trail") {
+        runtime.block_on(trail::run(&folder, &postgres, &mut table));
     }
     if is_wanted("tokens") {
         runtime.block_on(tokens::run(&program, &folder, &server, &mut table));
