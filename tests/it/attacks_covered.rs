@@ -4,8 +4,12 @@
 use std::{collections::BTreeSet, path::Path};
 
 /// The attacks, as ranges of their numbers.
-const NUMBERS: [(char, u32, u32); 15] = [
+/// D05 (a revocation while an export runs) has no case yet: there is no export; `attacks_delegated` says so in its list.
+const NUMBERS: [(char, u32, u32); 16] = [
     ('A', 1, 16),
+    ('D', 1, 14),
+    ('H', 4, 5),
+    ('H', 7, 12),
     ('J', 1, 36),
     ('O', 1, 26),
     ('P', 1, 11),
@@ -13,13 +17,11 @@ const NUMBERS: [(char, u32, u32); 15] = [
     ('P', 22, 34),
     ('P', 37, 37),
     ('P', 40, 42),
+    ('R', 1, 12),
+    ('U', 1, 8),
     ('X', 1, 16),
     ('X', 22, 27),
     ('X', 30, 34),
-    ('H', 4, 5),
-    ('H', 7, 12),
-    ('R', 1, 12),
-    ('U', 1, 8),
 ];
 
 /// The numbers that a line of source has rows for: at the beginning of its texts and of names of its functions.

@@ -3,6 +3,7 @@
 mod administration;
 mod api_keys;
 mod attacks_covered;
+mod attacks_delegated;
 mod attacks_keys;
 mod attacks_oauth;
 mod attacks_pages;
