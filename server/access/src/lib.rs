@@ -19,6 +19,7 @@ pub mod id_token;
 mod jws;
 pub mod keys;
 pub mod predicate;
+pub mod preview;
 pub mod proof;
 pub mod refusal;
 pub mod revocations;
