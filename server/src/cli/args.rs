@@ -6,12 +6,14 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use vitals_access::tenant::TenantName;
 
 mod access;
+mod grant;
 mod issuer;
 
 pub use access::{
     ApiKeyCommand, ApiKeyCreateArgs, ClientCommand, ClientCreateArgs, KeyCommand, KeyRotateArgs, RevokeArgs, Switch,
     TenantLockdownArgs, TenantSetArgs, UserCommand, UserCreateArgs,
 };
+pub use grant::{GrantCommand, GrantCreateArgs, GrantListArgs, GrantRevokeArgs, GrantShowArgs};
 pub use issuer::{IssuerAddArgs, IssuerCommand, IssuerRemoveArgs};
 
 use crate::config::{self, Flags};
@@ -36,7 +38,7 @@ pub struct Invocation {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Serve two hospitals with ninety days of generated vital signs, and print how to read them
+    /// Serve two hospitals and a research platform with ninety days of generated vital signs, and print how to read them
     Demo,
     /// Serve; without --database-url from an embedded PostgreSQL kept under --data-dir
     Serve,
@@ -54,6 +56,9 @@ pub enum Command {
     /// Keys for development, where the tenant takes them
     #[command(subcommand)]
     ApiKey(ApiKeyCommand),
+    /// What one tenant lets another read, until a time and for a purpose
+    #[command(subcommand)]
+    Grant(GrantCommand),
     /// The keys a tenant signs its tokens with
     #[command(subcommand)]
     Key(KeyCommand),
@@ -225,6 +230,9 @@ pub struct TokenArgs {
     /// Thumbprint of the key that it is bound to, which signs its DPoP proofs
     #[arg(long, value_name = "T")]
     pub jkt: Option<String>,
+    /// With what other tenants grant this one now, and the scope org:delegated
+    #[arg(long)]
+    pub delegated: bool,
     /// How long it is good for
     #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = config::duration)]
     pub ttl: Duration,

@@ -177,7 +177,7 @@ fn scopes_supported(sign_in: bool) -> Vec<String> {
     {
         scopes.extend(["read", "write"].map(|right| format!("{name}:{right}")));
     }
-    scopes.extend(["users:read", "org:self", "admin:users"].map(str::to_owned));
+    scopes.extend(["users:read", "org:self", "org:delegated", "admin:users"].map(str::to_owned));
     if sign_in {
         let words = ["openid", "fhirUser", "profile", "launch", "launch/patient", "launch/encounter", "offline_access"];
         scopes.extend(words.into_iter().chain(["online_access"]).map(str::to_owned));

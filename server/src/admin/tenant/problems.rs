@@ -6,7 +6,9 @@ use vitals_store::StoreError;
 
 use super::Problem;
 use crate::{
-    authorization::{DeskError, accounts::AccountError, api_keys::ApiKeyError, clients::ClientError},
+    authorization::{
+        DeskError, accounts::AccountError, api_keys::ApiKeyError, clients::ClientError, grants::GrantsError,
+    },
     failure::Failure,
 };
 
@@ -56,6 +58,18 @@ impl From<ApiKeyError> for Problem {
             ApiKeyError::Connect(error) => error.into(),
             ApiKeyError::Control(error) => error.into(),
             ApiKeyError::Stale(error) => error.into(),
+        }
+    }
+}
+
+impl From<GrantsError> for Problem {
+    fn from(error: GrantsError) -> Self {
+        match error {
+            GrantsError::Connect(error) => error.into(),
+            GrantsError::Control(error) => error.into(),
+            GrantsError::Store(error) => error.into(),
+            GrantsError::Stale(error) => error.into(),
+            _ => Self::unprocessable(sentence(&error)),
         }
     }
 }
