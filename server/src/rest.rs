@@ -6,6 +6,7 @@
 mod bundle;
 pub(crate) mod cors;
 pub(crate) mod credentials;
+mod delegated;
 pub mod discovery;
 mod fhir;
 mod list;

@@ -227,7 +227,7 @@ async fn run_on<R: Table>(
 }
 
 /// A token in a form, beside the one in the header (RFC 6750, section 2).
-fn second_token() -> Failure {
+pub fn second_token() -> Failure {
     Failure::new(
         Kind::BadRequestForm,
         IssueCode::Invalid,
