@@ -20,6 +20,7 @@ mod bundle_lists;
 mod bundle_transaction;
 mod commands;
 mod cors;
+mod delegated;
 mod fhir;
 mod fhir_documents;
 mod fhir_pages;

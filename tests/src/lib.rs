@@ -13,6 +13,7 @@ pub mod clock;
 pub mod cluster;
 pub mod examples;
 pub mod forge;
+pub mod grants;
 pub mod issuer;
 pub mod ledger;
 pub mod oauth;
