@@ -1,6 +1,7 @@
 //! The one integration binary: tests speak HTTP to a real server on a real PostgreSQL (see the harness in `src`).
 
 mod administration;
+mod administration_grants;
 mod api_keys;
 mod attacks_covered;
 mod attacks_keys;
@@ -30,6 +31,7 @@ mod isolation;
 mod layers;
 mod migrations;
 mod oauth_certificates;
+mod oauth_delegated;
 mod oauth_pages;
 mod oauth_provider;
 mod oauth_smart;
