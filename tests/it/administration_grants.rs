@@ -44,7 +44,13 @@ async fn a_grant_is_made_seen_by_both_sides_and_ended_by_one() {
     assert_eq!(made.header("location"), url);
     assert_eq!(
         (&grant["grantor"], &grant["grantee"], &grant["direction"], &grant["status"], &grant["created_by"]),
-        (&json!(hospital.name.as_str()), &json!(platform.name.as_str()), &json!("given"), &json!("active"), &json!("tester"))
+        (
+            &json!(hospital.name.as_str()),
+            &json!(platform.name.as_str()),
+            &json!("given"),
+            &json!("active"),
+            &json!("tester")
+        )
     );
 
     // Both sides list it; who made it there is told to the side whose people that are.
@@ -127,17 +133,19 @@ async fn what_cannot_be_granted_is_told() {
 #[tokio::test]
 async fn a_preview_counts_what_scopes_would_open_and_shows_none_of_it() {
     let (hospital, platform) = (Tenant::fresh().await, Tenant::fresh().await);
-    for (id, patient, code) in [("a", "p1", HEART_RATE), ("b", "p1", HEART_RATE), ("c", "p2", HEART_RATE), ("d", "p2", SPO2)]
+    for (id, patient, code) in
+        [("a", "p1", HEART_RATE), ("b", "p1", HEART_RATE), ("c", "p2", HEART_RATE), ("d", "p2", SPO2)]
     {
         let body = samples::vital(id, patient, code, 70.0, "2026-03-01T08:00:00Z").to_string();
         hospital.put(&format!("Observation/{id}"), &hospital.all(), &body).await.expect(201);
     }
     for id in ["p1", "p2"] {
-        hospital.put(&format!("Patient/{id}"), &hospital.all(), &samples::patient(id, "CANARY").to_string()).await.expect(201);
+        hospital
+            .put(&format!("Patient/{id}"), &hospital.all(), &samples::patient(id, "CANARY").to_string())
+            .await
+            .expect(201);
     }
-    let loinc = |code: &str, count: u64, patients: u64| {
-        json!({ "system": "http://loinc.org", "code": code, "count": count, "patients": patients })
-    };
+    let loinc = |code: &str, count: u64, patients: u64| json!({ "system": "http://loinc.org", "code": code, "count": count, "patients": patients });
     let preview = async |scopes: Value| {
         let answer = ask(&hospital, "POST", "grants/preview", Some(&json!({ "scopes": scopes }))).await.expect(200);
         assert!(!answer.holds("CANARY") && !answer.holds("p1"), "{}", answer.body);

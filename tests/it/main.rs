@@ -22,6 +22,7 @@ mod bundle_transaction;
 mod commands;
 mod cors;
 mod delegated;
+mod faults;
 mod fhir;
 mod fhir_documents;
 mod fhir_pages;

@@ -76,7 +76,8 @@ async fn a_persons_app_gets_them_as_well() {
 #[tokio::test]
 async fn a_token_holds_the_grants_that_last_longest_and_stays_readable() {
     let (hospital, platform) = (Tenant::fresh().await, Tenant::fresh().await);
-    let scopes: Vec<String> = (0..20).map(|n| format!("system/Observation.rs?code=http://loinc.org|{n:05}-1")).collect();
+    let scopes: Vec<String> =
+        (0..20).map(|n| format!("system/Observation.rs?code=http://loinc.org|{n:05}-1")).collect();
     for _ in 0..12 {
         hospital.grant(&platform, &scopes.join(" ")).await;
     }

@@ -590,7 +590,7 @@ async fn the_trail_of_many_callers_at_once_is_whole() {
     }
     let role = tenant.role();
     let names = HashMap::from([(role.clone(), tenant.name.to_string())]);
-    let what = Verify { only: Some(&role), names: &names, heads: &[] };
+    let what = Verify { only: Some(&role), ..Verify::everything(&names) };
     let verified = verify(&tenant.server.cluster.urls.audit_read, what).await.expect("it can be read");
     assert!(verified.ok, "{:?}", verified.first_bad);
     assert_eq!(verified.records, 120);

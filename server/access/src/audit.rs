@@ -62,6 +62,9 @@ pub struct AuditEntry {
     /// The entry's HTTP status.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub status: Option<u16>,
+    /// The criteria of a search, as far as the policy keeps them.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub query: Option<String>,
     /// The tenant that was asked, by name, where several were.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub tenant: Option<String>,
@@ -86,6 +89,7 @@ impl AuditEntry {
             patient: None,
             decision,
             status: None,
+            query: None,
             tenant: None,
             grant: None,
             count: None,
@@ -94,7 +98,7 @@ impl AuditEntry {
     }
 }
 
-/// One record. Holds no health values, no token and no query values beyond ids.
+/// One record. Holds no health values and no token; of criteria, what the policy keeps.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditRecord {
     /// The record's own id (UUID v7), the same wherever it travels.
@@ -145,6 +149,9 @@ pub struct AuditRecord {
     /// The version read or written.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub version: Option<i64>,
+    /// The criteria of a search or a conditional request, as far as the policy keeps them.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub query: Option<String>,
     /// The patient it is about.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub patient: Option<String>,
@@ -216,6 +223,7 @@ impl AuditRecord {
             resource_type: None,
             resource_id: None,
             version: None,
+            query: None,
             patient: None,
             patients: Vec::new(),
             count: None,

@@ -18,6 +18,7 @@ mod hash;
 pub mod id_token;
 mod jws;
 pub mod keys;
+pub mod limits;
 pub mod predicate;
 pub mod preview;
 pub mod proof;
@@ -27,6 +28,7 @@ pub mod scope;
 pub mod settings;
 pub mod tenant;
 pub mod verifier;
+pub mod witness;
 
 pub use jws::ALGORITHMS;
 

@@ -58,7 +58,7 @@ impl World {
     }
 
     async fn writer(&self) -> AuditWriter {
-        AuditWriter::start(&self.urls, Durability::Prompt, Arc::new(SystemClock)).await.unwrap()
+        AuditWriter::start(&self.urls, Durability::Prompt, None, Arc::new(SystemClock)).await.unwrap()
     }
 
     async fn tenant(&self) -> Tenant {
@@ -88,7 +88,7 @@ impl World {
     }
 
     async fn verify(&self) -> Verification {
-        verify(&self.urls.audit_read, Verify { only: None, names: &HashMap::new(), heads: &[] }).await.unwrap()
+        verify(&self.urls.audit_read, Verify::everything(&HashMap::new())).await.unwrap()
     }
 
     async fn is_empty(&self, tenant: &TenantRole) -> bool {

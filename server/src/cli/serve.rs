@@ -88,13 +88,14 @@ async fn serve_on(
     let public_url = settings.public_url(public.local())?.as_str().trim_end_matches('/').to_owned();
     let app = app::start(Parts {
         urls: opened.urls.clone(),
-        master_key,
+        master_key: master_key.clone(),
         public_url: public_url.clone(),
         clock: Arc::clone(&opened.clock),
         durability: match settings.audit_durability {
             AuditDurability::Prompt => Durability::Prompt,
             AuditDurability::Strict => Durability::Strict,
         },
+        heads: Some(opened.heads(&master_key)),
         pool: PoolLimits::default(),
         egress: Egress::new(settings.egress_allow.clone(), vec![public.local(), operator.local()]),
         tls: tls.clone(),

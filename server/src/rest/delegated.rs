@@ -316,6 +316,10 @@ fn records(
             elsewhere.push(of);
         }
     }
+    if !parts.iter().any(Part::is_own) {
+        // It was asked for in other tenants alone, and ids are independent between tenants.
+        record.resource_id = None;
+    }
     for absent in absent {
         let chain = absent.chain.as_ref().map_or("", |(chain, _)| chain.as_str());
         let mut of = plain.elsewhere(chain);

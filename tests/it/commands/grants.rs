@@ -46,7 +46,10 @@ async fn a_grant_serves_from_create_to_revoke() {
     get(&hospital, "Observation/hr", &delegate).await.expect(200);
 
     let shown = json_of(program, &["grant", "show", &id, "--preview"]).await;
-    assert_eq!((&shown["from"], &shown["to"], &shown["status"]), (&json!(hospital), &json!(platform), &json!("active")));
+    assert_eq!(
+        (&shown["from"], &shown["to"], &shown["status"]),
+        (&json!(hospital), &json!(platform), &json!("active"))
+    );
     assert_eq!((&shown["opens"]["observations"], &shown["opens"]["by_code"][0]["code"]), (&json!(1), &json!("8867-4")));
     let people = program.run(&["grant", "show", &id, "--preview"]).await.expect(0);
     assert!(people.stdout.contains("8867-4: 1 of 1 patients"), "{}", people.stdout);
@@ -70,7 +73,10 @@ async fn a_grant_serves_from_create_to_revoke() {
         for action in ["grant.create", "grant.revoke"] {
             let done = |line: &&str| line.contains(&format!("\"action\":\"{action}\"")) && line.contains("\"allowed\"");
             let told: Vec<&str> = ran.stdout.lines().filter(done).collect();
-            assert!(told.iter().any(|line| line.contains(&id) && line.contains("\"cli\"")), "{action} of {name}: {told:?}");
+            assert!(
+                told.iter().any(|line| line.contains(&id) && line.contains("\"cli\"")),
+                "{action} of {name}: {told:?}"
+            );
         }
     }
 }

@@ -32,10 +32,12 @@ fn canonical_text_comes_back_as_the_same_record() {
     record.unverified = true;
     record.count = Some(u64::MAX);
     record.version = Some(3);
+    record.query = Some("code&date".to_owned());
     record.patients = vec!["a".to_owned(), "b\u{1f600}\n".to_owned()];
     record.entries = vec![AuditEntry {
         resource_type: Some("Observation".to_owned()),
         status: Some(503),
+        query: Some("code".to_owned()),
         tenant: Some("mercy".to_owned()),
         grant: Some("g".to_owned()),
         count: Some(2),

@@ -85,13 +85,13 @@ impl Trail {
 
     /// Verifies one chain.
     pub async fn verify_one(&self, chain: &str) -> Verification {
-        let what = Verify { only: Some(chain), names: &HashMap::new(), heads: &[] };
-        verify(&self.urls.audit_read, what).await.unwrap()
+        let names = HashMap::new();
+        verify(&self.urls.audit_read, Verify { only: Some(chain), ..Verify::everything(&names) }).await.unwrap()
     }
 
     /// Verifies everything against heads that were kept.
     pub async fn verify_against(&self, heads: &[Head]) -> Verification {
-        verify(&self.urls.audit_read, Verify { only: None, names: &HashMap::new(), heads }).await.unwrap()
+        verify(&self.urls.audit_read, Verify { heads, ..Verify::everything(&HashMap::new()) }).await.unwrap()
     }
 
     /// How many rows there are, and how many different ids.
