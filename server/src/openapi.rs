@@ -12,6 +12,7 @@
 
 mod access;
 mod components;
+mod delegated;
 mod docs;
 mod endpoints;
 mod examples;
@@ -102,6 +103,7 @@ fn build() -> Value {
     fhir::add(&mut paths);
     endpoints::add(&mut paths);
     access::add(&mut paths);
+    delegated::add(&mut paths);
     json!({
         "openapi": "3.0.3",
         "info": {
@@ -115,6 +117,10 @@ fn build() -> Value {
             { "name": "Patient", "description": "https://hl7.org/fhir/R4/patient.html" },
             { "name": "Observation", "description": "https://hl7.org/fhir/R4/observation.html" },
             { "name": "Bundle", "description": "https://hl7.org/fhir/R4/bundle.html" },
+            {
+                "name": "Delegated",
+                "description": "Over every tenant that granted this one access; each entry names its tenant",
+            },
             { "name": "Discovery", "description": "What is offered, for anyone to read" },
             { "name": "Authorization", "description": "Each tenant's own authorization server: SMART App Launch 2.2" },
             { "name": "Administration", "description": "Each tenant's own administration, with the scope admin:users" },

@@ -112,8 +112,8 @@ async fn what_cannot_be_granted_is_told() {
         (with(good.clone(), "expires", json!("2099-01-01T00:00:00Z")), "five years"),
         (with(good.clone(), "expires", json!("tomorrow")), "RFC 3339"),
         (with(good.clone(), "not_before", json!("2027-03-01T00:00:00Z")), "after not_before"),
-        (with(good.clone(), "note", json!("\u{7}")), "note"),
-        (with(good.clone(), "note", json!("x".repeat(1_001))), "note"),
+        (with(good.clone(), "note", json!("\u{7}")), "Note"),
+        (with(good.clone(), "note", json!("x".repeat(1_001))), "Note"),
         (with(good.clone(), "deidentify", json!(true)), "deidentify"),
     ] {
         let refused = ask(&hospital, "POST", "grants", Some(&body)).await.expect(422);
