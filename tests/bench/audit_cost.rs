@@ -32,13 +32,16 @@ struct Way<'p> {
     program: &'p Program,
     options: &'static [&'static str],
     rate: f64,
+    /// Processor time for each answer, of the server and of the database, in microseconds.
+    time: f64,
     latencies: Samples,
 }
 
 /// Runs the part.
 pub fn run(program: &Program, runtime: &Runtime, table: &mut Table) {
     let (bare, folder) = (Program::without_audit(), Folder::make());
-    let way = |what, program, options| Way { what, program, options, rate: 0.0, latencies: Samples::default() };
+    let way =
+        |what, program, options| Way { what, program, options, rate: 0.0, time: 0.0, latencies: Samples::default() };
     let mut ways = [
         way("no trail (a build for this alone)", &bare, &[]),
         way("prompt: committed before the answer", program, &["--audit-durability", "prompt"]),
@@ -55,6 +58,7 @@ pub fn run(program: &Program, runtime: &Runtime, table: &mut Table) {
             let driven = runtime.block_on(drive(&load, CONNECTIONS, Path::new(folder.path())));
             assert_eq!(driven.bad, 0, "{} of the answers were {}", driven.bad, driven.status);
             way.rate += driven.rate / f64::from(ROUNDS);
+            way.time += (driven.server + driven.database).as_secs_f64() * 1e6 / f64::from(ROUNDS);
             way.latencies.append(driven.latencies);
             server.stop();
         }
@@ -66,6 +70,7 @@ pub fn run(program: &Program, runtime: &Runtime, table: &mut Table) {
         let limit = Limit::Measured(without.rate, "no trail");
         table.row(&format!("read by id, {}", way.what), way.rate, "/s", &limit);
         table.row("the same, its part of what goes without", way.rate / without.rate, "", &Limit::Asked(KEPT));
+        table.row("the same, processor time each", way.time, "us", &Limit::Measured(without.time, "no trail"));
         table.row("the same, p50", way.latencies.median(), "ms", &Limit::Measured(p50, "no trail"));
     }
 }

@@ -9,6 +9,7 @@
 
 mod audit_cost;
 mod connection;
+mod delegated;
 mod handshakes;
 mod postgres;
 mod process;
@@ -28,8 +29,19 @@ use program::{Folder, Program};
 use table::Table;
 
 /// The parts, in the order they run. The last makes thousands of roles in the database that the others use.
-const PARTS: [&str; 10] =
-    ["requests", "audit-cost", "handshakes", "ways", "starting", "tenants", "timing", "slow", "tokens", "roles"];
+const PARTS: [&str; 11] = [
+    "requests",
+    "audit-cost",
+    "handshakes",
+    "ways",
+    "delegated",
+    "starting",
+    "tenants",
+    "timing",
+    "slow",
+    "tokens",
+    "roles",
+];
 
 fn main() {
     // cargo adds options of its own, such as --bench.
@@ -75,6 +87,14 @@ fn main() {
         let own = Folder::make();
         runtime.block_on(ways::run(&program, &own, &mut table));
         if wanted == ["ways"] {
+            table.end();
+            return;
+        }
+    }
+    if is_wanted("delegated") {
+        let own = Folder::make();
+        runtime.block_on(delegated::run(&program, &own, &mut table));
+        if wanted == ["delegated"] {
             table.end();
             return;
         }

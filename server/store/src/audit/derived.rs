@@ -139,23 +139,22 @@ mod tests {
 
     fn record() -> AuditRecord {
         let text = |text: &str| Some(text.to_owned());
-        AuditRecord {
-            subject: text("dr-who"),
-            client: text("tardis"),
-            grant: text("g1"),
-            address: text("192.0.2.1"),
-            resource_type: text("Observation"),
-            resource_id: text("o1"),
-            patient: text("p1"),
-            patients: vec!["p1".to_owned(), "p2".to_owned()],
-            entries: vec![AuditEntry {
-                resource_type: text("Patient"),
-                resource_id: text("p3"),
-                status: Some(404),
-                ..AuditEntry::new("read", Decision::Denied)
-            }],
-            ..AuditRecord::new(Origin::Http, "batch", DateTime::UNIX_EPOCH)
-        }
+        let mut record = AuditRecord::new(Origin::Http, "batch", DateTime::UNIX_EPOCH);
+        record.subject = text("dr-who");
+        record.client = text("tardis");
+        record.grant = text("g1");
+        record.address = text("192.0.2.1");
+        record.resource_type = text("Observation");
+        record.resource_id = text("o1");
+        record.patient = text("p1");
+        record.patients = vec!["p1".to_owned(), "p2".to_owned()];
+        record.entries = vec![AuditEntry {
+            resource_type: text("Patient"),
+            resource_id: text("p3"),
+            status: Some(404),
+            ..AuditEntry::new("read", Decision::Denied)
+        }];
+        record
     }
 
     #[test]
@@ -204,11 +203,9 @@ mod tests {
             ..AuditEntry::new("read", Decision::Allowed)
         };
         let entries = vec![of("mercy", "own"), of("north", "theirs")];
-        let record = AuditRecord {
-            tenant: text("mercy"),
-            entries,
-            ..AuditRecord::new(Origin::Http, "read", DateTime::UNIX_EPOCH)
-        };
+        let mut record = AuditRecord::new(Origin::Http, "read", DateTime::UNIX_EPOCH);
+        record.tenant = text("mercy");
+        record.entries = entries;
         let keys = Derived::of(&record).keys;
         for (mention, is_said) in [
             (Mention::Patient("own".to_owned()), true),
