@@ -22,6 +22,7 @@ mod table;
 mod tenants;
 mod timing;
 mod tokens;
+mod trail;
 mod ways;
 
 use postgres::Postgres;
@@ -29,7 +30,7 @@ use program::{Folder, Program};
 use table::Table;
 
 /// The parts, in the order they run. The last makes thousands of roles in the database that the others use.
-const PARTS: [&str; 11] = [
+const PARTS: [&str; 12] = [
     "requests",
     "audit-cost",
     "handshakes",
@@ -39,6 +40,7 @@ const PARTS: [&str; 11] = [
     "tenants",
     "timing",
     "slow",
+    "trail",
     "tokens",
     "roles",
 ];
@@ -113,6 +115,9 @@ fn main() {
     }
     if is_wanted("slow") {
         runtime.block_on(slow::run(&program, &folder, &server, &mut table));
+    }
+    if is_wanted("trail") {
+        runtime.block_on(trail::run(&folder, &postgres, &mut table));
     }
     if is_wanted("tokens") {
         runtime.block_on(tokens::run(&program, &folder, &server, &mut table));

@@ -5,6 +5,7 @@ mod checks;
 mod grants;
 mod imports;
 mod issuers;
+mod trail;
 
 use std::collections::BTreeSet;
 

@@ -29,7 +29,6 @@ use crate::trail::chain;
 
 /// Records that were given up on their way are looked for after fifteen seconds, those of a dead process after eight.
 const SETTLED_WITHIN: Duration = Duration::from_mins(1);
-const ROUNDS: usize = 20;
 const CANARY: &str = "CANARY-of-a-lost-trail";
 
 /// A version that was written: type, id, number.
@@ -228,7 +227,8 @@ fn random(below: u128) -> u128 {
 }
 
 #[tokio::test]
-async fn writes_and_records_agree_when_the_server_is_killed_at_any_moment() {
+async fn a13_writes_and_records_agree_when_the_server_is_killed_at_any_moment() {
+    let rounds = vitals_tests::kills();
     // given a served tenant, on a database that stays
     let outside = Outside::fresh().await;
     let program = outside.program.clone().with("VITALS_PUBLIC_URL", "http://vitals.test");
@@ -240,7 +240,7 @@ async fn writes_and_records_agree_when_the_server_is_killed_at_any_moment() {
 
     let mut server = program.serve().await;
     let mut seen = 0;
-    for round in 0..ROUNDS {
+    for round in 0..rounds {
         // when it is killed in the middle of four callers' work
         let base = format!("{}/t/{name}/fhir", server.url);
         let mut callers = tokio::task::JoinSet::new();
@@ -284,7 +284,7 @@ async fn writes_and_records_agree_when_the_server_is_killed_at_any_moment() {
     let answered = chaos.answered.lock().expect("nobody panicked").clone();
     let distinct: BTreeSet<&str> = answered.iter().map(|one| one.request.as_str()).collect();
     assert_eq!(distinct.len(), answered.len());
-    println!("{} answers before {ROUNDS} kills", answered.len());
+    println!("{} answers before {rounds} kills", answered.len());
     for Answered { request, method, kind, id, version } in &answered {
         let record = &of_request.get(request).unwrap_or_else(|| panic!("{method} {kind}/{id}: no record"))[0];
         assert_eq!((record["type"].as_str(), record["id"].as_str()), (Some(*kind), Some(id.as_str())), "{record}");

@@ -73,6 +73,12 @@ pub fn fault_seed(what: &str) -> u64 {
     seed
 }
 
+/// How often the server is killed in A13; the whole attack is two hundred times.
+pub fn kills() -> usize {
+    let text = variable("VITALS_TEST_KILLS").and_then(|text| text.into_string().ok());
+    text.map_or(20, |text| text.parse().expect("VITALS_TEST_KILLS is a number"))
+}
+
 /// A variable of the environment.
 #[allow(clippy::disallowed_methods, reason = "the one place of the tests that reads the environment")]
 pub(crate) fn variable(name: &str) -> Option<std::ffi::OsString> {
