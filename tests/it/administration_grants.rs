@@ -160,7 +160,7 @@ async fn a_preview_counts_what_scopes_would_open_and_shows_none_of_it() {
     assert_eq!((&all["patients"], &all["observations"]), (&json!(2), &json!(4)));
     assert_eq!(all["by_code"], json!([loinc(HEART_RATE, 3, 2), loinc(SPO2, 1, 1)]));
 
-    let id = hospital.grant(&platform, "vitals.heart_rate:read").await;
+    let id = hospital.grant(&platform, "vitals.heart_rate:read").await.id;
     let of_grant = ask(&hospital, "GET", &format!("grants/{id}/preview"), None).await.expect(200).json();
     assert_eq!(of_grant, hearts);
     ledger::each_left_one_record().await;

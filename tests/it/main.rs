@@ -4,6 +4,7 @@ mod administration;
 mod administration_grants;
 mod api_keys;
 mod attacks_covered;
+mod attacks_delegated;
 mod attacks_keys;
 mod attacks_oauth;
 mod attacks_pages;

@@ -1,67 +1,94 @@
-//! Grants between tenants, made as an administrator of the grantor would, and tokens that use them.
+//! Grants between tenants, made as their administrators would, and tokens that use them.
 
-use chrono::TimeDelta;
-use reqwest::{Method, RequestBuilder};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
-use vitals_access::clock::Clock as _;
-use vitals_server::authorization::grants::{self, Wanted};
+use vitals_access::{clock::Clock as _, tenant::TenantRole};
+use vitals_store::control::grants::{self, GrantRow, NewGrant};
 
-use crate::{
-    Answer, Tenant,
-    tenant::{Token, client},
-};
+use crate::{Server, Tenant, Token};
+
+/// How soon a change of grants has to bite, on every server.
+pub const BITES_WITHIN: Duration = Duration::from_secs(1);
+
+/// A grant about to be made.
+pub struct Offer<'t> {
+    from: &'t Tenant,
+    to: &'t Tenant,
+    scopes: Vec<String>,
+    not_before: DateTime<Utc>,
+    expires: DateTime<Utc>,
+}
 
 impl Tenant {
-    /// Lets another tenant read what these scopes reach here, for ninety days; the answer is the grant's id.
-    pub async fn grant(&self, to: &Self, scopes: &str) -> String {
-        let wanted = Wanted {
-            grantee: to.name.to_string(),
-            scopes: scopes.split(' ').map(str::to_owned).collect(),
+    /// A grant of these scopes (separated by spaces) to another tenant, from now on for an hour.
+    pub fn offer<'t>(&'t self, to: &'t Self, scope: &str) -> Offer<'t> {
+        let now = self.server.clock.now();
+        let scopes = scope.split(' ').map(str::to_owned).collect();
+        Offer { from: self, to, scopes, not_before: now, expires: now + TimeDelta::hours(1) }
+    }
+
+    /// The same, made.
+    pub async fn grant(&self, to: &Self, scope: &str) -> GrantRow {
+        self.offer(to, scope).make().await
+    }
+
+    /// Ends a grant that this tenant made. Its server knows at once, others by themselves.
+    pub async fn ungrant(&self, id: &str) {
+        let role = known(self.server, self).await;
+        let mut conn = self.server.cluster.serving().await;
+        let ended = grants::revoke(&mut conn, &role, id, "tester", self.server.clock.now()).await.expect("an answer");
+        assert!(ended, "a grant ends once");
+        self.server.app.feed.refresh().await.expect("the directory is read");
+    }
+
+    /// A token that says `org:delegated`, with entries for other tenants' data: their names and scopes, separated by
+    /// spaces.
+    pub fn delegate(&self, entries: &[(&Self, &str)]) -> Token<'_> {
+        let entries: Vec<Value> = entries.iter().map(|(tenant, scope)| self.entry(tenant, scope, 600)).collect();
+        self.token("org:delegated").with("delegated_access", entries)
+    }
+
+    /// An entry of `delegated_access` that ends in so many seconds.
+    pub fn entry(&self, tenant: &Self, scope: &str, seconds: i64) -> Value {
+        let scopes: Vec<&str> = scope.split(' ').collect();
+        let expires = self.server.clock.now().timestamp() + seconds;
+        json!({ "tenant_id": tenant.name.as_str(), "scopes": scopes, "expires": expires })
+    }
+}
+
+impl Offer<'_> {
+    /// From so many seconds from now on, until so many.
+    #[must_use]
+    pub fn between(mut self, begins: i64, ends: i64) -> Self {
+        let now = self.from.server.clock.now();
+        (self.not_before, self.expires) = (now + TimeDelta::seconds(begins), now + TimeDelta::seconds(ends));
+        self
+    }
+
+    /// Makes it. The grantor's server knows at once, others by themselves.
+    pub async fn make(self) -> GrantRow {
+        let server = self.from.server;
+        let new = NewGrant {
+            grantor: known(server, self.from).await,
+            grantee: known(server, self.to).await,
+            scopes: self.scopes,
             purpose: "HRESCH".to_owned(),
-            not_before: None,
-            expires: self.server.clock.now() + TimeDelta::days(90),
             note: None,
-            created_by: "tests".to_owned(),
+            not_before: self.not_before,
+            expires: self.expires,
+            created_by: "tester".to_owned(),
         };
-        self.at_desk(|desk, tenant| async move { grants::create(&desk, &tenant, wanted).await })
-            .await
-            .expect("a grant")
-            .row
-            .id
+        let mut conn = server.cluster.serving().await;
+        let row = grants::create(&mut conn, &new, server.clock.now()).await.expect("a grant");
+        server.app.feed.refresh().await.expect("the directory is read");
+        row
     }
+}
 
-    /// Ends a grant that this tenant made.
-    pub async fn end_grant(&self, id: &str) {
-        let id = id.to_owned();
-        let ended = self
-            .at_desk(|desk, tenant| async move { grants::revoke(&desk, &tenant, &id, "tests").await })
-            .await
-            .expect("the grant ends");
-        assert!(ended, "there is a grant to end");
-    }
-
-    /// A token with `org:delegated` that has an entry for each of these tenants, with the scopes it says it has there.
-    pub fn delegate<'t>(&'t self, scope: &str, entries: &[(&Self, &str)]) -> Token<'t> {
-        let expires = self.server.clock.now().timestamp() + 600;
-        let entries: Vec<Value> = entries
-            .iter()
-            .map(|(tenant, scopes)| json!({ "tenant_id": tenant.name.as_str(), "scopes": scopes, "expires": expires }))
-            .collect();
-        self.token(format!("{scope} org:delegated").trim_start()).with("delegated_access", entries)
-    }
-
-    /// The base over every tenant that granted this one access.
-    pub fn delegated_base(&self) -> String {
-        format!("{}/t/{}/delegated/fhir", self.server.url, self.name)
-    }
-
-    /// A request there.
-    pub fn over_all(&self, method: Method, path: &str, token: &str) -> RequestBuilder {
-        client().request(method, format!("{}/{path}", self.delegated_base())).bearer_auth(token)
-    }
-
-    /// GET there.
-    pub async fn get_over_all(&self, path: &str, token: &str) -> Answer {
-        Answer::of(self.over_all(Method::GET, path, token)).await
-    }
+/// The role of a tenant that may be younger than what the server knows.
+async fn known(server: &Server, tenant: &Tenant) -> TenantRole {
+    let directory = server.app.feed.refresh().await.expect("the directory is read");
+    directory.tenant(&tenant.name).expect("the server knows the tenant").role.clone()
 }

@@ -186,12 +186,12 @@ pub struct AuditRecord {
     pub entries: Vec<AuditEntry>,
     /// Where a copy goes; no part of the record.
     #[serde(skip)]
-    copy: Option<Copied>,
+    pub copy: Option<Copied>,
 }
 
 /// The chain of the caller's own tenant, and whose data was asked for, as that chain tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Copied {
+pub struct Copied {
     chain: String,
     tenant: String,
 }

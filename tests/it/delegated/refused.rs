@@ -20,9 +20,9 @@ async fn o11_without_org_delegated_nobody_reads_over_several_tenants() {
             let ended = json!([{ "tenant_id": one.name.as_str(), "scopes": [HEART], "expires": 1_000_000_000 }]);
             platform.token("org:delegated").with("delegated_access", ended)
         }),
-        ("an entry without a scope in common", platform.delegate("", &[(one, "users:read")])),
-        ("an entry for oneself", platform.delegate("vitals:read", &[(platform, HEART)])),
-        ("a patient's token", platform.delegate("", &[(one, HEART)]).patient("p1")),
+        ("an entry without a scope in common", platform.delegate(&[(one, "users:read")])),
+        ("an entry for oneself", platform.delegate_with("vitals:read", &[(platform, HEART)])),
+        ("a patient's token", platform.delegate(&[(one, HEART)]).patient("p1")),
     ] {
         let answer = platform.get_over_all("Observation", &token.sign()).await;
         assert_eq!(answer.status, 403, "{what}: {}", answer.body);
@@ -40,7 +40,7 @@ async fn only_the_grantees_own_tokens_are_taken_at_its_base() {
     Answer::of(client().get(&url).bearer_auth("nonsense")).await.expect_outcome(401, "login");
     // The hospital that granted, and somebody else.
     for tenant in [one, &Tenant::fresh().await] {
-        let token = tenant.delegate("org:self vitals:read", &[(one, HEART)]).sign();
+        let token = tenant.delegate_with("org:self vitals:read", &[(one, HEART)]).sign();
         Answer::of(client().get(&url).bearer_auth(token)).await.expect_outcome(403, "forbidden");
     }
     let nobody = format!("{}/t/x-nobody/delegated/fhir/Observation", world.platform.server.url);
@@ -56,7 +56,7 @@ async fn d10_what_was_granted_is_granted_on_to_nobody() {
     let third = Tenant::fresh().await;
     // The platform lets a third one read all it has: that is its own data, and none of the hospital's.
     world.platform.grant(&third, "vitals:read").await;
-    let token = third.delegate("", &[(&world.platform, HEART), (one, HEART)]).sign();
+    let token = third.delegate(&[(&world.platform, HEART), (one, HEART)]).sign();
     let answer = third.get_over_all("Observation", &token).await.expect(200);
     assert!(answer.ids().is_empty(), "{}", answer.body);
     ledger::each_left_one_record().await;
@@ -117,7 +117,7 @@ async fn page_links_are_for_this_caller_this_list_and_this_base() {
     // Others of the same tenant, with other scopes, or of another tenant.
     for stranger in [
         world.token_with("vitals:read"),
-        platform.delegate("", &[(&world.hospitals[0], HEART)]).with("sub", "another").sign(),
+        platform.delegate(&[(&world.hospitals[0], HEART)]).with("sub", "another").sign(),
     ] {
         follow(&next, &stranger).await.expect_outcome(404, "not-found");
     }

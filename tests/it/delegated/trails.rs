@@ -54,7 +54,7 @@ async fn d14_denials_stand_in_both_trails_with_the_grant() {
         let first = world.platform.get_over_all("Observation?_count=3", &token).await.expect(200);
         first.link("next").expect("a page follows")
     };
-    two.end_grant(&world.grants[1]).await;
+    two.ungrant(&world.grants[1]).await;
     for answer in [
         world.platform.get_over_all("Observation", &token).await.expect(200),
         follow(&next, &token).await.expect(200),

@@ -23,6 +23,9 @@ pub enum GrantError {
     /// A tenant reaches its own data without one.
     #[error("a tenant cannot grant anything to itself")]
     ToItself,
+    /// It would open nothing, or take too long to judge.
+    #[error("a grant has 1 to 64 scopes")]
+    Scopes,
     /// It would never stand.
     #[error("a grant has to end after it begins")]
     EndsFirst,
@@ -90,6 +93,7 @@ pub async fn create(conn: &mut PgConnection, new: &NewGrant, now: DateTime<Utc>)
     let refused = |error: sqlx::Error| match ControlError::state(&error).1.as_str() {
         "grant_parties" => GrantError::ToItself.into(),
         "grant_time" => GrantError::EndsFirst.into(),
+        "grant_scopes" => GrantError::Scopes.into(),
         "grant_grantor" | "grant_grantee" => GrantError::NoTenant.into(),
         _ => failed()(error),
     };
@@ -213,6 +217,32 @@ pub async fn revoke(
     }
     tx.commit().await.map_err(failed())?;
     Ok(ended)
+}
+
+/// Ends every grant that a tenant made; the answer is the ids of those that ended now.
+pub async fn revoke_all(
+    conn: &mut PgConnection,
+    grantor: &TenantRole,
+    by: &str,
+    now: DateTime<Utc>,
+) -> Result<Vec<String>, ControlError> {
+    let failed = || ControlError::database("end all grants");
+    let mut tx = conn.begin().await.map_err(failed())?;
+    let ended: Vec<Uuid> = sqlx::query_scalar(
+        "UPDATE control.grant SET revoked = $2, revoked_by = $3
+         WHERE grantor = $1 AND revoked IS NULL AND expires > $2 RETURNING id",
+    )
+    .bind(grantor.as_str())
+    .bind(now)
+    .bind(by)
+    .fetch_all(&mut *tx)
+    .await
+    .map_err(failed())?;
+    if !ended.is_empty() {
+        change::append(&mut tx, grantor.as_str(), Kind::Grant, "*", now).await.map_err(failed())?;
+    }
+    tx.commit().await.map_err(failed())?;
+    Ok(ended.iter().map(Uuid::to_string).collect())
 }
 
 /// Every grant that stands or will, and those that stood until lately.
