@@ -47,8 +47,11 @@ impl World {
             hospital.put("Observation/spo2", &hospital.all(), &spo2.to_string()).await.expect(201);
         }
         let [one, two, three] = &hospitals;
-        let grants =
-            [one.grant(&platform, HEART).await.id, two.grant(&platform, HEART).await.id, three.grant(&platform, HEART).await.id];
+        let grants = [
+            one.grant(&platform, HEART).await.id,
+            two.grant(&platform, HEART).await.id,
+            three.grant(&platform, HEART).await.id,
+        ];
         Self { hospitals, platform, grants }
     }
 

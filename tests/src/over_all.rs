@@ -2,10 +2,7 @@
 
 use reqwest::{Method, RequestBuilder};
 
-use crate::{
-    Answer, Tenant, Token,
-    tenant::client,
-};
+use crate::{Answer, Tenant, Token, tenant::client};
 
 impl Tenant {
     /// A token like that of [`Tenant::delegate`] with further scopes.
