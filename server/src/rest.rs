@@ -7,6 +7,7 @@ mod audit_event;
 mod bundle;
 pub(crate) mod cors;
 pub(crate) mod credentials;
+mod delegated;
 pub mod discovery;
 mod fhir;
 pub(crate) mod limits;

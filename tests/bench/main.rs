@@ -9,6 +9,7 @@
 
 mod audit_cost;
 mod connection;
+mod delegated;
 mod handshakes;
 mod limits;
 mod neighbours;
@@ -31,13 +32,14 @@ use program::{Folder, Program};
 use table::Table;
 
 /// The parts, in the order they run. The last makes thousands of roles in the database that the others use.
-const PARTS: [&str; 13] = [
+const PARTS: [&str; 14] = [
     "requests",
     "audit-cost",
     "handshakes",
     "ways",
     "limits",
     "neighbours",
+    "delegated",
     "starting",
     "tenants",
     "timing",
@@ -105,6 +107,14 @@ fn main() {
     if is_wanted("neighbours") {
         runtime.block_on(neighbours::run(&program, &mut table));
         if wanted == ["neighbours"] {
+            table.end();
+            return;
+        }
+    }
+    if is_wanted("delegated") {
+        let own = Folder::make();
+        runtime.block_on(delegated::run(&program, &own, &mut table));
+        if wanted == ["delegated"] {
             table.end();
             return;
         }

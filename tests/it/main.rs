@@ -1,6 +1,7 @@
 //! The one integration binary: tests speak HTTP to a real server on a real PostgreSQL (see the harness in `src`).
 
 mod administration;
+mod administration_grants;
 mod api_keys;
 mod attacks_covered;
 mod attacks_delegated;
@@ -22,6 +23,7 @@ mod bundle_lists;
 mod bundle_transaction;
 mod commands;
 mod cors;
+mod delegated;
 mod faults;
 mod fhir;
 mod fhir_documents;
@@ -34,6 +36,7 @@ mod limits;
 mod limits_shared;
 mod migrations;
 mod oauth_certificates;
+mod oauth_delegated;
 mod oauth_pages;
 mod oauth_provider;
 mod oauth_smart;

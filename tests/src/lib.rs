@@ -20,6 +20,7 @@ pub mod issuer;
 pub mod ledger;
 pub mod oauth;
 pub mod oracle;
+pub mod over_all;
 pub mod people;
 pub mod pki;
 pub mod plant;

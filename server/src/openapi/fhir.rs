@@ -33,6 +33,20 @@ pub fn add(paths: &mut Map<String, Value>) {
     }
 }
 
+/// Adds some operations of the catalog at another base, each with what `more` says of it.
+pub(super) fn add_at(
+    paths: &mut Map<String, Value>,
+    (base, prefix, place): (&str, &str, &str),
+    offered: impl Fn(&Operation) -> bool,
+    more: impl Fn(&Operation, &mut Value),
+) {
+    for operation in catalog::all().filter(|operation| offered(operation)) {
+        let mut value = describe(operation, base, prefix, place);
+        more(operation, &mut value);
+        add_operation(paths, &template(base, operation), operation.method.name(), value);
+    }
+}
+
 /// Batch and transaction: one address, and the Bundle's type says which.
 fn describe_bundle(base: &str, prefix: &str, place: &str) -> Value {
     let kinds = catalog::SYSTEM.map(|row| format!("{}: {}.", row.code.code(), row.summary)).join(" ");

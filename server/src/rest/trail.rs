@@ -42,6 +42,7 @@ pub async fn panicked(app: &App, whence: &Whence) -> Result<(), Failure> {
 pub fn base_of(path: &str) -> FhirBase {
     match router::address(path) {
         Address::Fhir(base, _) => base,
+        Address::Delegated(name, _) => FhirBase::Delegated(name),
         Address::Jwks(name) | Address::Auth(name, _) | Address::Admin(name, _) => FhirBase::Tenant(name),
         _ => FhirBase::Global,
     }
@@ -52,7 +53,7 @@ fn of(app: &App, whence: &Whence, base: &FhirBase) -> AuditRecord {
     record.request_id = Some(whence.request_id.clone());
     record.address = whence.address.map(|address| address.to_string());
     record.certificate.clone_from(&whence.certificate);
-    if let FhirBase::Tenant(name) = base
+    if let Some(name) = base.tenant()
         && let Ok(directory) = app.directory()
         && let Some(tenant) = directory.tenant(name)
     {

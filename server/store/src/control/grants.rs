@@ -155,6 +155,32 @@ pub async fn list(conn: &mut PgConnection, role: &TenantRole) -> Result<Vec<Gran
     rows.iter().map(|row| self::row(row).map_err(failed())).collect()
 }
 
+/// Every grant, the newest first, or the one of this id: for operators, who stand on neither side.
+pub async fn every(conn: &mut PgConnection, id: Option<&str>) -> Result<Vec<GrantRow>, ControlError> {
+    let failed = || ControlError::database("list grants");
+    let wanted = match id {
+        None => None,
+        Some(id) => match parsed(id) {
+            None => return Ok(Vec::new()),
+            some => some,
+        },
+    };
+    let rows = sqlx::query(
+        "SELECT g.id, a.name AS grantor, b.name AS grantee, g.scopes, g.purpose, g.note, g.not_before, g.expires,
+                g.created, g.created_by, g.revoked, g.revoked_by
+         FROM control.grant AS g
+         JOIN control.tenant AS a ON a.role = g.grantor
+         JOIN control.tenant AS b ON b.role = g.grantee
+         WHERE $1::uuid IS NULL OR g.id = $1
+         ORDER BY g.created DESC, g.id DESC",
+    )
+    .bind(wanted)
+    .fetch_all(conn)
+    .await
+    .map_err(failed())?;
+    rows.iter().map(|row| self::row(row).map_err(failed())).collect()
+}
+
 /// One grant that a tenant made, or that was made to it.
 pub async fn show(conn: &mut PgConnection, role: &TenantRole, id: &str) -> Result<Option<GrantRow>, ControlError> {
     let Some(id) = parsed(id) else { return Ok(None) };
