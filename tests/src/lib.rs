@@ -15,6 +15,7 @@ pub mod cluster;
 pub mod disk;
 pub mod examples;
 pub mod forge;
+pub mod http2;
 pub mod issuer;
 pub mod ledger;
 pub mod oauth;
