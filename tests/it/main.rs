@@ -21,6 +21,7 @@ mod bundle_transaction;
 mod commands;
 mod cors;
 mod faults;
+mod faults_covered;
 mod fhir;
 mod fhir_documents;
 mod fhir_pages;

@@ -84,11 +84,20 @@ pub struct Sent {
 }
 
 /// The callers' side.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Checker {
+    /// Begins its marks: no other checker's begin so.
+    name: String,
     sent: Mutex<Vec<Sent>>,
     marks: AtomicUsize,
     transactions: AtomicUsize,
+}
+
+impl Default for Checker {
+    fn default() -> Self {
+        let name = uuid::Uuid::new_v4().simple().to_string()[..12].to_owned();
+        Self { name, sent: Mutex::default(), marks: AtomicUsize::new(0), transactions: AtomicUsize::new(0) }
+    }
 }
 
 impl Checker {
@@ -110,7 +119,7 @@ impl Checker {
     }
 
     fn mark(&self) -> String {
-        format!("mark-{}", self.marks.fetch_add(1, Ordering::Relaxed))
+        format!("mark-{}-{}", self.name, self.marks.fetch_add(1, Ordering::Relaxed))
     }
 
     fn transaction(&self) -> usize {

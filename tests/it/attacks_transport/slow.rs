@@ -166,9 +166,13 @@ async fn h04_five_hundred_connections_that_say_nothing_are_closed_and_nobody_els
             (closed.is_ok(), began.elapsed())
         });
     }
+    let mut open = Vec::new();
     while let Some(ended) = clients.join_next().await {
         let (closed, took) = ended.expect("a client ends");
-        assert!(closed, "open after {took:?}");
+        if !closed {
+            open.push(took);
+        }
     }
+    assert!(open.is_empty(), "{} of {SILENT} open after {:?}", open.len(), open.first());
     undisturbed(bystander.ends().await, "H04");
 }
