@@ -17,6 +17,19 @@ CREATE TABLE audit.migration (
 
 ALTER TABLE audit.migration OWNER TO vitals_owner;
 
+CREATE TABLE audit.receipt (
+    month text NOT NULL COLLATE pg_catalog."C",
+    chain text NOT NULL COLLATE pg_catalog."C",
+    writer bigint NOT NULL,
+    first bigint NOT NULL,
+    latest timestamp(3) with time zone NOT NULL,
+    hash bytea NOT NULL,
+    line text NOT NULL,
+    CONSTRAINT receipt_hash CHECK ((octet_length(hash) = 32))
+);
+
+ALTER TABLE audit.receipt OWNER TO vitals_owner;
+
 CREATE TABLE audit.record (
     chain text NOT NULL COLLATE pg_catalog."C",
     writer bigint NOT NULL,
@@ -26,6 +39,7 @@ CREATE TABLE audit.record (
     record text NOT NULL,
     previous bytea NOT NULL,
     hash bytea NOT NULL,
+    keys bigint[],
     CONSTRAINT record_hashes CHECK (((octet_length(hash) = 32) AND (octet_length(previous) = 32)))
 )
 PARTITION BY RANGE ("time");
@@ -35,14 +49,21 @@ ALTER TABLE audit.record OWNER TO vitals_owner;
 ALTER TABLE ONLY audit.migration
     ADD CONSTRAINT migration_pkey PRIMARY KEY (scope, tenant, version);
 
+ALTER TABLE ONLY audit.receipt
+    ADD CONSTRAINT receipt_pkey PRIMARY KEY (chain, writer, first);
+
 ALTER TABLE ONLY audit.record
     ADD CONSTRAINT record_id UNIQUE (id, "time");
 
 ALTER TABLE ONLY audit.record
     ADD CONSTRAINT record_pkey PRIMARY KEY (chain, "time", writer, sequence);
 
+CREATE INDEX record_keys ON ONLY audit.record USING gin (keys) WITH (fastupdate='on', gin_pending_list_limit='512');
+
 GRANT USAGE ON SCHEMA audit TO vitals_audit_write;
 GRANT USAGE ON SCHEMA audit TO vitals_audit_read;
+
+GRANT SELECT ON TABLE audit.receipt TO vitals_audit_read;
 
 GRANT INSERT ON TABLE audit.record TO vitals_audit_write;
 GRANT SELECT ON TABLE audit.record TO vitals_audit_read;

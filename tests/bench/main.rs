@@ -7,6 +7,7 @@
 //!
 //! Needs `psql` and `pgbench`, which come with PostgreSQL's other programs, and `openssl` for the part `handshakes`.
 
+mod audit_cost;
 mod connection;
 mod handshakes;
 mod postgres;
@@ -27,7 +28,8 @@ use program::{Folder, Program};
 use table::Table;
 
 /// The parts, in the order they run. The last makes thousands of roles in the database that the others use.
-const PARTS: [&str; 9] = ["requests", "handshakes", "ways", "starting", "tenants", "timing", "slow", "tokens", "roles"];
+const PARTS: [&str; 10] =
+    ["requests", "audit-cost", "handshakes", "ways", "starting", "tenants", "timing", "slow", "tokens", "roles"];
 
 fn main() {
     // cargo adds options of its own, such as --bench.
@@ -54,6 +56,13 @@ fn main() {
         return;
     }
     let mut table = Table::begin();
+    if is_wanted("audit-cost") {
+        audit_cost::run(&program, &runtime, &mut table);
+        if wanted == ["audit-cost"] {
+            table.end();
+            return;
+        }
+    }
     if is_wanted("handshakes") {
         let own = Folder::make();
         runtime.block_on(handshakes::run(&program, &own, &mut table));

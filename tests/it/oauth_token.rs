@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use vitals_access::clock::Clock as _;
 use vitals_store::authorization::Authentication;
 use vitals_tests::{
-    Answer, Tenant,
+    Answer, Options, Server, Tenant, cluster,
     forge::Forge,
     ledger,
     oauth::{CALLBACK, VERIFIER, app, approved, assertion, assertion_claims, claims, header, post, service, shows},
@@ -88,6 +88,31 @@ async fn a_refresh_token_is_replaced_and_may_narrow() {
     let third = post(&tenant.auth("token"), &pairs).basic_auth(id, Some(secret));
     let third = Answer::of(third).await.expect(200).json();
     assert_eq!(third["scope"], "patient/*.rs offline_access");
+    ledger::each_left_one_record().await;
+}
+
+#[tokio::test]
+async fn each_renewal_gives_three_months_as_long_as_they_are_used() {
+    // A clock of its own, which is moved by years.
+    let server: &'static Server = Box::leak(Box::new(Server::start(cluster::shared(), Options::default()).await));
+    let tenant = Tenant::on(server).await;
+    let registered = tenant.register(app(Authentication::None, "patient/*.rs offline_access")).await;
+    let id = registered.client.id.as_str();
+    let user = tenant.user(Some("Patient/p1"), "patient/*.rs").await;
+    let code = tenant.approve(approved(id, &user, "patient/*.rs offline_access", None)).await;
+    let mut tokens = tenant.ask("token", &for_code(id, &code)).await.expect(200).json();
+    let renew = async |tokens: &Value| {
+        let token = tokens["refresh_token"].as_str().expect("a refresh token");
+        let pairs = [("grant_type", "refresh_token"), ("client_id", id), ("refresh_token", token)];
+        tenant.ask("token", &pairs).await
+    };
+    // Beyond the year that consent alone gives.
+    for _ in 0..5 {
+        server.clock.advance(91 * 86_400);
+        tokens = renew(&tokens).await.expect(200).json();
+    }
+    server.clock.advance(93 * 86_400);
+    assert_eq!(renew(&tokens).await.expect(400).json()["error"], "invalid_grant", "not used for three months");
     ledger::each_left_one_record().await;
 }
 

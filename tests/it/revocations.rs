@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use reqwest::Method;
 use serde_json::json;
 use vitals_access::clock::Clock as _;
 use vitals_store::control::revocations::{self, RevocationKind};
@@ -90,5 +91,38 @@ async fn twenty_thousand_rows_leave_a_revocation_its_second() {
         assert!(began.elapsed() < Duration::from_secs(1), "still taken");
     }
     println!("refused after {:?} among 20,000 rows", began.elapsed());
+    ledger::each_left_one_record().await;
+}
+
+#[tokio::test]
+async fn what_could_not_be_taken_back_has_not_ended_and_can_be_ended_again() {
+    // On a database of its own: what its serving logins may do is changed.
+    let server: &'static Server = Box::leak(Box::new(Server::start(cluster::alone().await, Options::default()).await));
+    let tenant = Tenant::on(server).await;
+    tenant.app("growth-chart", "patient/*.rs").await;
+    let account = tenant.person("ada", "Patient/ada").await;
+    let issued = [
+        ("clients/growth-chart".to_owned(), tenant.token("system/*.rs").with("client_id", "growth-chart").sign()),
+        (format!("users/{}", account.id), tenant.token("system/*.rs").with("sub", account.id.as_str()).sign()),
+    ];
+    let rights = "INSERT, UPDATE, DELETE ON control.revocation";
+    let login = "(SELECT string_agg(quote_ident(name), ', ') FROM control.login_role)";
+    let change = |verb: &str, preposition: &str| {
+        format!("DO $$ BEGIN EXECUTE '{verb} {rights} {preposition} ' || {login}; END $$")
+    };
+    for (path, token) in issued {
+        show(server, &tenant, &token).await.expect(200);
+        server.cluster.sql(&change("REVOKE", "FROM")).await;
+        let administrator = tenant.administrator();
+        Answer::of(tenant.admin(Method::DELETE, &path, &administrator)).await.expect(503);
+        show(server, &tenant, &token).await.expect(200);
+        let shown = Answer::of(tenant.admin(Method::GET, &path, &administrator)).await.expect(200).json();
+        assert_eq!(shown["revoked"], serde_json::Value::Null, "{path}: ended, and its tokens live on");
+
+        server.cluster.sql(&change("GRANT", "TO")).await;
+        Answer::of(tenant.admin(Method::DELETE, &path, &administrator)).await.expect(204);
+        show(server, &tenant, &token).await.expect(401);
+        Answer::of(tenant.admin(Method::DELETE, &path, &administrator)).await.expect(404);
+    }
     ledger::each_left_one_record().await;
 }

@@ -135,7 +135,7 @@ async fn prepare(urls: &Urls) {
     migrate::control(&mut admin, now).await.expect("control schema");
     let mut audit = urls::connect(&urls.audit_admin().expect("admin")).await.expect("connect");
     migrate::audit(&mut audit, now).await.expect("audit schema");
-    control::grants::apply(&mut admin, &urls.login_names().expect("names")).await.expect("grants");
+    control::privileges::apply(&mut admin, &urls.login_names().expect("names")).await.expect("grants");
     control::roles::replenish(&mut admin, now).await.expect("spare roles");
 }
 

@@ -101,6 +101,7 @@ impl Server {
             public_url: url.clone(),
             clock: Arc::new(clock.clone()) as Arc<dyn Clock>,
             durability: Durability::Prompt,
+            heads: None,
             pool: options.pool,
             egress: Egress::new(blocks(&options.egress_allow), vec![public.local(), operator.local()]),
             tls: files.clone(),

@@ -266,10 +266,9 @@ pub async fn end(desk: &Desk, tenant: &std::sync::Arc<Tenant>, id: &str) -> Resu
     let known = tx.revoke_account(id, now).await?;
     tx.end_sessions_of(id).await?;
     tx.end_approvals_of(id, now).await?;
-    tx.commit().await?;
     if !known {
+        tx.commit().await?;
         return Err(AccountError::Unknown);
     }
-    desk.revoke(tenant, RevocationKind::User, id).await?;
-    Ok(())
+    Ok(desk.conclude(tenant, tx, &[(RevocationKind::User, id)]).await?)
 }

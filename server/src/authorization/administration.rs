@@ -65,10 +65,8 @@ pub async fn renew_password(desk: &Desk, tenant: &Arc<Tenant>, id: &str) -> Resu
     let mut tx = desk.pool.authorization(tenant).await?;
     let sessions = tx.end_sessions_of(&account.id).await?;
     tx.clear_failures(&account.id).await?;
-    tx.commit().await?;
-    for session in sessions {
-        desk.revoke(tenant, RevocationKind::Session, &session).await?;
-    }
+    let ended: Vec<_> = sessions.iter().map(|session| (RevocationKind::Session, session.as_str())).collect();
+    desk.conclude(tenant, tx, &ended).await?;
     Ok(password)
 }
 
@@ -108,10 +106,9 @@ pub async fn end_session_or_approval(desk: &Desk, tenant: &Arc<Tenant>, id: &str
     } else {
         None
     };
-    tx.commit().await?;
-    let Some(kind) = kind else { return Ok(false) };
-    desk.revoke(tenant, kind, id).await?;
-    Ok(true)
+    let ended: Vec<_> = kind.map(|kind| (kind, id)).into_iter().collect();
+    desk.conclude(tenant, tx, &ended).await?;
+    Ok(kind.is_some())
 }
 
 /// A client, with the names of RFC 7591.

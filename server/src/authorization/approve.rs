@@ -21,7 +21,8 @@ const CODE_LIFE: TimeDelta = TimeDelta::seconds(60);
 const ONCE: TimeDelta = TimeDelta::hours(2);
 /// A session ends after so long at the latest, and what lives as long as it does too.
 const SESSION: TimeDelta = TimeDelta::hours(12);
-/// What was approved until it is disconnected is asked for again after a year.
+/// What was approved until it is disconnected stands for a year, and longer while it is used: each renewal gives its three
+/// months.
 const OFFLINE: TimeDelta = TimeDelta::days(365);
 
 /// What a user approved.

@@ -157,16 +157,14 @@ pub async fn revoke(desk: &Desk, tenant: &Arc<Tenant>, id: &str) -> Result<bool,
     let now = desk.clock.now();
     let mut tx = desk.pool.authorization(tenant).await?;
     let ended = tx.revoke_client(id, now).await?;
-    if ended {
-        tx.end_approvals_of_client(id, now).await?;
+    if !ended {
+        tx.commit().await?;
+        return Ok(false);
     }
-    tx.commit().await?;
-    if ended {
-        let mut conn = desk.control().await?;
-        control::clients::withdraw(&mut conn, &tenant.role, id, now).await?;
-        desk.revoke(tenant, RevocationKind::Client, id).await?;
-    }
-    Ok(ended)
+    tx.end_approvals_of_client(id, now).await?;
+    control::clients::withdraw(&mut desk.control().await?, &tenant.role, id, now).await?;
+    desk.conclude(tenant, tx, &[(RevocationKind::Client, id)]).await?;
+    Ok(true)
 }
 
 /// Gives a client that proves itself by a secret another one, which is shown this once; the old one is of no use from

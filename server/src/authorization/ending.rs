@@ -5,6 +5,7 @@ use std::sync::Arc;
 use vitals_access::tenant::Tenant;
 use vitals_store::{
     StoreError,
+    authorization::AuthorizationTx,
     control::{ControlError, poll::Stale, revocations, revocations::RevocationKind},
     urls::ConnectError,
 };
@@ -36,9 +37,31 @@ impl Desk {
 
     /// Takes back every token of a subject that was issued until now. Once this returns, this server refuses them.
     pub async fn revoke(&self, tenant: &Tenant, kind: RevocationKind, subject: &str) -> Result<(), DeskError> {
+        self.revoke_all(tenant, &[(kind, subject)]).await
+    }
+
+    async fn revoke_all(&self, tenant: &Tenant, ended: &[(RevocationKind, &str)]) -> Result<(), DeskError> {
         let mut conn = self.control().await?;
-        let seq = revocations::revoke(&mut conn, &tenant.role, kind, subject, self.clock.now()).await?;
+        let seq = revocations::revoke_all(&mut conn, &tenant.role, ended, self.clock.now()).await?;
         self.settled(seq).await
+    }
+
+    /// Commits what a transaction ended in the tenant's tables, and takes back what was issued for it.
+    ///
+    /// That is taken back first: if it fails, nothing has ended, and who asks again has all of it done. And once more
+    /// behind the commit, for what was issued while it was on its way.
+    pub(super) async fn conclude(
+        &self,
+        tenant: &Tenant,
+        tx: AuthorizationTx,
+        ended: &[(RevocationKind, &str)],
+    ) -> Result<(), DeskError> {
+        if ended.is_empty() {
+            return Ok(tx.commit().await?);
+        }
+        self.revoke_all(tenant, ended).await?;
+        tx.commit().await?;
+        self.revoke_all(tenant, ended).await
     }
 
     /// Waits until this server knows a change.
@@ -58,10 +81,8 @@ impl Desk {
     pub async fn end_approval(&self, tenant: &Arc<Tenant>, id: &str) -> Result<bool, DeskError> {
         let mut tx = self.pool.authorization(tenant).await?;
         let ended = tx.end_approval(id, self.clock.now()).await?;
-        tx.commit().await?;
-        if ended {
-            self.revoke(tenant, RevocationKind::Approval, id).await?;
-        }
+        let taken_back: &[_] = if ended { &[(RevocationKind::Approval, id)] } else { &[] };
+        self.conclude(tenant, tx, taken_back).await?;
         Ok(ended)
     }
 
@@ -70,8 +91,7 @@ impl Desk {
         let mut tx = self.pool.authorization(tenant).await?;
         let ended = tx.end_session_id(id).await?;
         tx.end_approvals_of_session(id, self.clock.now()).await?;
-        tx.commit().await?;
-        self.revoke(tenant, RevocationKind::Session, id).await?;
+        self.conclude(tenant, tx, &[(RevocationKind::Session, id)]).await?;
         Ok(ended)
     }
 }

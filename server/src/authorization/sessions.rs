@@ -71,11 +71,8 @@ pub async fn end_all(desk: &Desk, tenant: &Arc<Tenant>, account: &str) -> Result
     for session in &ended {
         tx.end_approvals_of_session(session, desk.clock.now()).await?;
     }
-    tx.commit().await?;
-    for session in ended {
-        desk.revoke(tenant, RevocationKind::Session, &session).await?;
-    }
-    Ok(())
+    let ended: Vec<_> = ended.iter().map(|session| (RevocationKind::Session, session.as_str())).collect();
+    desk.conclude(tenant, tx, &ended).await
 }
 
 fn expires(tenant: &Tenant, now: DateTime<Utc>, created: DateTime<Utc>) -> DateTime<Utc> {

@@ -305,12 +305,18 @@ async fn refresh_token(
     }
     let secret = secrets::random();
     let is_public = asking.client.authentication == Authentication::None;
+    let mut expires = approval.expires.min(now + REFRESH);
+    if approval.refresh == Refresh::Offline {
+        // Who lets an app go on is not asked again while it does.
+        expires = now + REFRESH;
+        tx.prolong_approval(&approval.id, expires).await?;
+    }
     let token = RefreshToken {
         hash: secrets::hash(&secret),
         approval: approval.id.clone(),
         jkt: asking.binding.jkt.clone().filter(|_| is_public),
         created: now,
-        expires: approval.expires.min(now + REFRESH),
+        expires,
     };
     tx.insert_refresh_token(&token).await?;
     Ok(Some(secret))

@@ -48,7 +48,7 @@ fn chain<'n>(names: &'n HashMap<String, String>, tenant: &TenantName) -> Result<
 async fn verify(opened: &Opened<'_>, tenant: Option<&TenantName>, json: bool) -> Result<Exit, CommandError> {
     let names = names(opened).await?;
     let only = tenant.map(|tenant| chain(&names, tenant)).transpose()?;
-    let result = audit::verify(&opened.urls.audit_read, Verify { only, names: &names, heads: &[] }).await?;
+    let result = audit::verify(&opened.urls.audit_read, Verify { only, ..Verify::everything(&names) }).await?;
     if json {
         print::json(&result)?;
     } else {
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn verification_is_told_in_one_sentence() {
-        let mut result = Verification { ok: true, records: 7, first_bad: None, heads: Vec::new() };
+        let mut result = Verification { ok: true, records: 7, sealed: 0, first_bad: None, heads: Vec::new() };
         assert_eq!(sentence(&result).unwrap(), "7 records, and every one holds");
         result.ok = false;
         result.first_bad = Some(FirstBad { tenant: "mercy".to_owned(), writer: 5, sequence: 3, reason: Reason::Gap });

@@ -196,6 +196,7 @@ impl Loader {
                 patient: R::compartment(&load.id, load.body.index()).map(str::to_owned),
                 decision: Decision::Allowed,
                 status: Some(status),
+                query: None,
             })
         });
         entries.extend(written);

@@ -12,20 +12,32 @@
 
 mod append;
 mod claim;
+mod derived;
+mod export;
 mod heads;
+mod month;
 mod outbox;
 mod read;
+mod receipt;
 mod recover;
 mod row;
+mod seal;
+mod search;
 mod session;
 mod verify;
 
 pub use append::{Appender, Outcome};
 pub use claim::{Claim, Unsettled};
-pub use heads::Head;
+pub use derived::{Derived, Mention, patients};
+pub use export::{Exported, export};
+pub use heads::{Head, HeadFault, HeadSigner, KeptHeads};
+pub use month::{Month, NotAMonth};
 pub use outbox::{Leftover, Leftovers, OutboxSession};
 pub use read::{AuditReader, Direction, Position, Stored};
+pub use receipt::Receipt;
 pub use recover::{Recover, Recovered, recover};
+pub use seal::{Afterwards, Seal, SealError, Sealed, seal};
+pub use search::{AuditQuery, Found};
 pub use verify::{FirstBad, Reason, Verification, Verify, verify};
 
 use crate::urls::ConnectError;

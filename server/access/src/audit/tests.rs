@@ -32,6 +32,7 @@ fn canonical_text_comes_back_as_the_same_record() {
     record.unverified = true;
     record.count = Some(u64::MAX);
     record.version = Some(3);
+    record.query = Some("code&date".to_owned());
     record.patients = vec!["a".to_owned(), "b\u{1f600}\n".to_owned()];
     record.entries = vec![AuditEntry {
         action: "create".to_owned(),
@@ -40,6 +41,7 @@ fn canonical_text_comes_back_as_the_same_record() {
         patient: None,
         decision: Decision::Unknown,
         status: Some(503),
+        query: Some("code".to_owned()),
     }];
     for text in [record.canonical(i64::MAX, 1), record.to_json()] {
         let back: AuditRecord = serde_json::from_str(&text).unwrap();

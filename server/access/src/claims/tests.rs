@@ -154,8 +154,14 @@ fn delegations_are_typed_and_bounded() {
     let words = json!([{ "tenant_id": "grace", "scopes": "vitals:read", "expires": "2027-01-15T08:00:00Z" }]);
     assert_eq!(read(&with("delegated_access", words)).unwrap().delegations, [expected]);
     assert_eq!(read(&with("delegated_access", json!([]))).unwrap().delegations, []);
-    let many: Vec<Json> = (0..65).map(|_| entry.clone()).collect();
+    let many = |count: usize| json!(vec![entry.clone(); count]);
+    assert_eq!(read(&with("delegated_access", many(64))).unwrap().delegations.len(), 64);
+    let scoped = |count: usize| json!([{ "tenant_id": "grace", "scopes": vec!["a"; count], "expires": 1 }]);
+    assert_eq!(read(&with("delegated_access", scoped(64))).unwrap().delegations[0].scopes.len(), 64);
     for bad in [
+        many(65),
+        scoped(65),
+        scoped(66),
         json!(null),
         json!({}),
         json!("grace"),
@@ -165,7 +171,6 @@ fn delegations_are_typed_and_bounded() {
         json!([{ "tenant_id": 1, "scopes": ["a"], "expires": 1 }]),
         json!([{ "tenant_id": "grace", "scopes": [1], "expires": 1 }]),
         json!([{ "tenant_id": "grace", "scopes": ["a"], "expires": "soon" }]),
-        json!(many),
     ] {
         assert!(read(&with("delegated_access", bad.clone())).is_err(), "{bad}");
     }

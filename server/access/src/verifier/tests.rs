@@ -195,6 +195,7 @@ fn word(outcome: &Result<Access, Refusal>) -> &'static str {
         Err(Refusal::UnknownIssuer(_)) => "unknown issuer",
         Err(Refusal::UnknownKey { .. } | Refusal::UnknownApiKey) => "unknown key",
         Err(Refusal::WrongTenant(_)) => "wrong tenant",
+        Err(Refusal::NotDelegated(_)) => "not delegated",
         Err(Refusal::Suspended(_)) => "suspended",
         Err(Refusal::Proof { nonce: ProofNonce::Passed, .. }) => "proof",
         Err(Refusal::Proof { nonce: ProofNonce::Wanted, .. }) => "nonce",
@@ -269,7 +270,7 @@ fn a_good_token_says_who_calls() {
         assert_eq!(access.scopes().texts(), ["patient/*.rs", "vitals:write", "launch/patient", "nonsense"]);
         assert_eq!(access.used(ResourceType::Observation, Letter::Create), ["vitals:write"]);
         assert!(access.has("launch/patient") && !access.has("nonsense"));
-        assert_eq!(access.delegated()[0].tenant, "grace");
+        assert_eq!(access.delegated().next().unwrap().tenant, "grace");
         assert_eq!(access.tier(), "basic");
         assert_eq!(access.visible(ResourceType::Patient, Letter::Delete), Visible::Nothing);
         assert!(!access.may_create_at_chosen_id(ResourceType::Observation));
@@ -302,7 +303,7 @@ fn only_an_issuer_that_may_sets_the_tier() {
 #[test]
 fn a_base_admits_its_own_tenant_alone_and_tells_nothing_of_others() {
     let world = World::new();
-    let good = token(&[]);
+    let good = token(&[("client_id", json!("chart"))]);
     let closed = KEYS.p256.token(&header("ES256", "c"), &claims("https://closed.example", &[]));
     for (token, base, expected) in [
         (&good, Some("mercy"), "good"),
@@ -319,6 +320,11 @@ fn a_base_admits_its_own_tenant_alone_and_tells_nothing_of_others() {
         assert_eq!(word(&outcome), expected, "{base:?}");
         if let Err(Refusal::WrongTenant(caller) | Refusal::Suspended(caller)) = outcome {
             assert_eq!(caller.subject(), "nurse");
+            let of = caller.tenant().name.as_str();
+            let (issuer, client) = if of == "mercy" { (A, Some("chart")) } else { ("https://closed.example", None) };
+            assert_eq!((caller.issuer(), caller.client()), (issuer, client));
+            assert_eq!(caller.scopes(), ["system/*.cruds"]);
+            assert_eq!(format!("{caller:?}"), format!("Caller {{ tenant: {:?}, .. }}", caller.tenant().role));
         }
     }
 }

@@ -72,6 +72,7 @@ fn asked_by(step: Option<&Step>) -> AuditEntry {
         patient: None,
         decision: Decision::Denied,
         status: None,
+        query: None,
     }
 }
 

@@ -18,10 +18,10 @@ const PROMPT: &str = "SET synchronous_commit TO off; SET statement_timeout TO '3
 const STRICT: &str = "SET synchronous_commit TO on; SET statement_timeout TO 0; SET lock_timeout TO '2s'";
 
 const INSERT: &str = "\
-    INSERT INTO audit.record (chain, writer, sequence, id, time, record, previous, hash) \
-    SELECT chain, $1, sequence, id::uuid, time, record, previous, hash \
-    FROM UNNEST($2::text[], $3::bigint[], $4::text[], $5::timestamptz[], $6::text[], $7::bytea[], $8::bytea[]) \
-        AS batch (chain, sequence, id, time, record, previous, hash)";
+    INSERT INTO audit.record (chain, writer, sequence, id, time, record, previous, hash, keys) \
+    SELECT chain, $1, sequence, id::uuid, time, record, previous, hash, keys::bigint[] \
+    FROM UNNEST($2::text[], $3::bigint[], $4::text[], $5::timestamptz[], $6::text[], $7::bytea[], $8::bytea[], $9::text[]) \
+        AS batch (chain, sequence, id, time, record, previous, hash, keys)";
 
 /// Commits a transaction that wrote to the log, and waits until that is on disk; with it everything before it is.
 /// A transaction that wrote nothing would not wait, and there is nothing this role may write but records; a message
@@ -33,6 +33,12 @@ const FLUSH: &str = "\
 const PROBE: &str = "\
     INSERT INTO audit.record (chain, writer, sequence, id, time, record, previous, hash) \
     VALUES ('server', 0, 0, pg_catalog.gen_random_uuid(), $1, '', pg_catalog.sha256(''), pg_catalog.sha256(''))";
+
+/// The text of an array: UNNEST takes an array of arrays apart to its very elements.
+fn array(keys: &[i64]) -> String {
+    let keys: Vec<String> = keys.iter().map(i64::to_string).collect();
+    format!("{{{}}}", keys.join(","))
+}
 
 /// How an insert failed.
 pub(crate) enum InsertError {
@@ -72,7 +78,8 @@ impl WriteSession {
             .bind(rows.iter().map(|row| row.time).collect::<Vec<_>>())
             .bind(rows.iter().map(|row| row.record.as_str()).collect::<Vec<_>>())
             .bind(rows.iter().map(|row| row.previous.as_slice()).collect::<Vec<_>>())
-            .bind(rows.iter().map(|row| row.hash.as_slice()).collect::<Vec<_>>());
+            .bind(rows.iter().map(|row| row.hash.as_slice()).collect::<Vec<_>>())
+            .bind(rows.iter().map(|row| array(&row.keys)).collect::<Vec<_>>());
         match answer("audit.append", query.execute(&mut self.connection)).await {
             Ok(_) => Ok(()),
             Err(error) if error.refused_with(&["23505"]) => Err(InsertError::Taken),

