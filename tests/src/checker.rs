@@ -132,11 +132,15 @@ impl Checker {
     /// # Panics
     /// When something still is after a minute, with all of it.
     pub async fn nothing_is_lost(&self, place: &Place, what: &str) {
-        let began = Instant::now();
+        let (began, sent) = (Instant::now(), self.sent());
         loop {
-            let sent = self.sent();
-            let breaches = judge::breaches(&sent, &Found::at(place, &sent).await);
+            let mut found = Found::at(place, &sent).await;
+            let mut breaches = judge::breaches(&sent, &found);
             if breaches.is_empty() {
+                // Texts do not change any more.
+                found.read_texts(place, &sent).await;
+                breaches = judge::breaches(&sent, &found);
+                assert!(breaches.is_empty(), "{what}: {} breaches: {:#?}", breaches.len(), first(&breaches));
                 return;
             }
             assert!(began.elapsed() < SETTLED_WITHIN, "{what}: {} breaches: {:#?}", breaches.len(), first(&breaches));

@@ -9,7 +9,7 @@ use vitals_tests::{
 };
 
 /// Callers of the tenant whose tables are locked: more than it may have connections.
-const CALLERS: usize = 24;
+const CALLERS: usize = 20;
 /// How long the lock is held: longer than any time-out of one statement and of three tries at it.
 const HELD: Duration = Duration::from_secs(7);
 /// How long anybody else may wait on a machine that is busy with other tests.

@@ -78,6 +78,13 @@ impl Found {
         for kind in ["Patient", "Observation"] {
             found.read_versions(place, kind).await;
         }
+        found.read_trail(place).await;
+        found.read_foreign(place, sent).await;
+        found
+    }
+
+    /// Reads the texts of acknowledged versions.
+    pub(super) async fn read_texts(&mut self, place: &Place, sent: &[Sent]) {
         let told = sent.iter().filter_map(|one| match &one.outcome {
             Outcome::Acknowledged { id, version, body: Some(_), .. } if one.asked != Asked::Delete => {
                 Some((one.kind.to_owned(), id.clone(), *version))
@@ -89,10 +96,7 @@ impl Found {
             let answer = place.get(&format!("{kind}/{id}/_history/{version}")).await;
             ((kind, id, version), answer.body)
         });
-        found.texts = texts.buffer_unordered(AT_ONCE).collect().await;
-        found.read_trail(place).await;
-        found.read_foreign(place, sent).await;
-        found
+        self.texts = texts.buffer_unordered(AT_ONCE).collect().await;
     }
 
     /// How many writes of a resource the trail is sure of, and of how many more it does not know how they ended.
