@@ -25,6 +25,7 @@ mod commands;
 mod cors;
 mod delegated;
 mod faults;
+mod faults_covered;
 mod fhir;
 mod fhir_documents;
 mod fhir_pages;

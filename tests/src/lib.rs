@@ -16,6 +16,7 @@ pub mod disk;
 pub mod examples;
 pub mod forge;
 pub mod grants;
+pub mod http2;
 pub mod issuer;
 pub mod ledger;
 pub mod oauth;
