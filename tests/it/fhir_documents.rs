@@ -172,7 +172,8 @@ async fn the_openapi_document_describes_what_answers() {
             if operator && method != Method::GET {
                 continue;
             }
-            let path = template.replace("{tenant}", tenant.name.as_str()).replace("{id}", "a").replace("{vid}", "1");
+            let id = if template.contains("/AuditEvent/") { event.as_str() } else { "a" };
+            let path = template.replace("{tenant}", tenant.name.as_str()).replace("{id}", id).replace("{vid}", "1");
             let (url, token) =
                 if operator { (&server.operator_url, &server.operator_token) } else { (&server.url, &all) };
             // Conditional writes say by criteria what they mean.
