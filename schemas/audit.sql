@@ -17,6 +17,19 @@ CREATE TABLE audit.migration (
 
 ALTER TABLE audit.migration OWNER TO vitals_owner;
 
+CREATE TABLE audit.receipt (
+    month text NOT NULL COLLATE pg_catalog."C",
+    chain text NOT NULL COLLATE pg_catalog."C",
+    writer bigint NOT NULL,
+    first bigint NOT NULL,
+    latest timestamp(3) with time zone NOT NULL,
+    hash bytea NOT NULL,
+    line text NOT NULL,
+    CONSTRAINT receipt_hash CHECK ((octet_length(hash) = 32))
+);
+
+ALTER TABLE audit.receipt OWNER TO vitals_owner;
+
 CREATE TABLE audit.record (
     chain text NOT NULL COLLATE pg_catalog."C",
     writer bigint NOT NULL,
@@ -36,6 +49,9 @@ ALTER TABLE audit.record OWNER TO vitals_owner;
 ALTER TABLE ONLY audit.migration
     ADD CONSTRAINT migration_pkey PRIMARY KEY (scope, tenant, version);
 
+ALTER TABLE ONLY audit.receipt
+    ADD CONSTRAINT receipt_pkey PRIMARY KEY (chain, writer, first);
+
 ALTER TABLE ONLY audit.record
     ADD CONSTRAINT record_id UNIQUE (id, "time");
 
@@ -46,6 +62,8 @@ CREATE INDEX record_keys ON ONLY audit.record USING gin (keys) WITH (fastupdate=
 
 GRANT USAGE ON SCHEMA audit TO vitals_audit_write;
 GRANT USAGE ON SCHEMA audit TO vitals_audit_read;
+
+GRANT SELECT ON TABLE audit.receipt TO vitals_audit_read;
 
 GRANT INSERT ON TABLE audit.record TO vitals_audit_write;
 GRANT SELECT ON TABLE audit.record TO vitals_audit_read;

@@ -45,6 +45,26 @@ ALTER TABLE control.change ALTER COLUMN seq ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE control."grant" (
+    id uuid NOT NULL,
+    grantor text NOT NULL COLLATE pg_catalog."C",
+    grantee text NOT NULL COLLATE pg_catalog."C",
+    scopes text[] NOT NULL COLLATE pg_catalog."C",
+    purpose text NOT NULL COLLATE pg_catalog."C",
+    note text,
+    not_before timestamp(3) with time zone NOT NULL,
+    expires timestamp(3) with time zone NOT NULL,
+    created timestamp(3) with time zone NOT NULL,
+    created_by text NOT NULL,
+    revoked timestamp(3) with time zone,
+    revoked_by text,
+    CONSTRAINT grant_parties CHECK ((grantor <> grantee)),
+    CONSTRAINT grant_revoked CHECK (((revoked IS NULL) = (revoked_by IS NULL))),
+    CONSTRAINT grant_time CHECK ((expires > not_before))
+);
+
+ALTER TABLE control."grant" OWNER TO vitals_owner;
+
 CREATE TABLE control.issuer (
     url text NOT NULL COLLATE pg_catalog."C",
     canonical text NOT NULL COLLATE pg_catalog."C",
@@ -202,6 +222,9 @@ ALTER TABLE ONLY control.certificate
 ALTER TABLE ONLY control.change
     ADD CONSTRAINT change_pkey PRIMARY KEY (seq);
 
+ALTER TABLE ONLY control."grant"
+    ADD CONSTRAINT grant_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY control.issuer
     ADD CONSTRAINT issuer_canonical UNIQUE (canonical);
 
@@ -250,11 +273,21 @@ ALTER TABLE ONLY control.tenant
 ALTER TABLE ONLY control.unsettled
     ADD CONSTRAINT unsettled_pkey PRIMARY KEY (writer, tenant);
 
+CREATE INDEX grant_by_grantee ON control."grant" USING btree (grantee, created);
+
+CREATE INDEX grant_by_grantor ON control."grant" USING btree (grantor, created);
+
 ALTER TABLE ONLY control.api_key
     ADD CONSTRAINT api_key_tenant_fkey FOREIGN KEY (tenant) REFERENCES control.tenant(role) ON DELETE CASCADE;
 
 ALTER TABLE ONLY control.certificate
     ADD CONSTRAINT certificate_tenant_fkey FOREIGN KEY (tenant) REFERENCES control.tenant(role) ON DELETE CASCADE;
+
+ALTER TABLE ONLY control."grant"
+    ADD CONSTRAINT grant_grantee FOREIGN KEY (grantee) REFERENCES control.tenant(role) ON DELETE CASCADE;
+
+ALTER TABLE ONLY control."grant"
+    ADD CONSTRAINT grant_grantor FOREIGN KEY (grantor) REFERENCES control.tenant(role) ON DELETE CASCADE;
 
 ALTER TABLE ONLY control.issuer_tenant
     ADD CONSTRAINT issuer_tenant_issuer_fkey FOREIGN KEY (issuer) REFERENCES control.issuer(url) ON DELETE CASCADE;

@@ -27,7 +27,7 @@ use vitals_store::{
 };
 
 use crate::{
-    audit::{AuditView, AuditWriter},
+    audit::{AuditView, AuditWriter, heads::HeadsOptions},
     authorization::{Desk, Signers},
     egress::{Cidr, Egress, JwksKeeper},
     listen::Listener,
@@ -62,6 +62,8 @@ pub struct Parts {
     pub durability: Durability,
     /// What the trail keeps of the criteria of searches.
     pub queries: Queries,
+    /// Where the ends of the audit chains are kept outside the database.
+    pub heads: Option<HeadsOptions>,
     /// How the tenant pool is sized.
     pub pool: PoolLimits,
     /// The rules for requests to elsewhere.
@@ -94,11 +96,12 @@ pub enum AppError {
 
 /// Connects everything and starts the background work.
 pub async fn start(parts: Parts) -> Result<Arc<App>, AppError> {
-    let Parts { urls, master_key, public_url, clock, durability, queries, pool, egress, tls, trusted_proxies } = parts;
+    let Parts { urls, master_key, public_url, clock, durability, queries, heads, pool, egress, tls, trusted_proxies } =
+        parts;
     let logins = (0..LOGINS).map(|slot| urls.login(slot)).collect::<Result<Vec<_>, _>>()?;
     let versions = ServedVersions { oldest: SchemaVersions::oldest(), newest: SchemaVersions::newest() };
     let pool = TenantPool::new(&logins, pool, versions).map_err(AppError::Pool)?;
-    let audit = AuditWriter::start(&urls, durability, Arc::clone(&clock)).await?;
+    let audit = AuditWriter::start(&urls, durability, heads, Arc::clone(&clock)).await?;
     let feed = DirectoryFeed::start(FeedOptions {
         database_url: urls.app.clone(),
         public_url: public_url.clone(),

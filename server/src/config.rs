@@ -7,6 +7,7 @@ use std::{ffi::OsString, net::SocketAddr, path::PathBuf};
 
 mod file;
 mod flags;
+mod limits;
 mod secret;
 mod sources;
 #[cfg(test)]
@@ -17,11 +18,14 @@ mod value;
 pub use flags::Flags;
 pub use secret::Secret;
 pub use tls::{ClientAuth, ClientAuthorities, TlsFiles};
-pub use value::{AuditDurability, BadValue, LogFormat, PublicUrl, duration};
+pub use value::{AuditDurability, BadValue, LogFormat, PublicUrl, SyslogAddress, duration};
 
 use vitals_access::audit::Queries;
 
-use crate::egress::Cidr;
+use crate::{
+    egress::Cidr,
+    limit::{self, settings::LimitSettings},
+};
 use file::ConfigFile;
 use sources::{Given, Sources};
 
@@ -52,10 +56,18 @@ pub struct Settings {
     pub tls: Option<TlsFiles>,
     /// Proxies whose word about the client is taken.
     pub trusted_proxies: Vec<Cidr>,
+    /// Redis that limits are shared through.
+    pub redis_url: Option<Secret>,
+    /// Tiers, costs and limits, from the file alone.
+    pub limits: LimitSettings,
     /// When an answer may leave, seen from its audit record.
     pub audit_durability: AuditDurability,
     /// What the trail keeps of the criteria of searches.
     pub audit_queries: Queries,
+    /// Folder where the ends of the audit chains are kept outside the database.
+    pub audit_heads: PathBuf,
+    /// A syslog that is told them as well.
+    pub audit_heads_syslog: Option<SyslogAddress>,
     /// How log lines look.
     pub log: LogFormat,
     /// Whether traces go to a collector (`OTEL_EXPORTER_OTLP_ENDPOINT` is set, `OTEL_SDK_DISABLED` is not).
@@ -173,16 +185,18 @@ impl Settings {
             url_option(&sources, "admin-database-url", flags.admin_database_url.as_ref(), &mut warnings)?;
         let audit_database_url =
             url_option(&sources, "audit-database-url", flags.audit_database_url.as_ref(), &mut warnings)?;
+        let redis_url = redis_url(&sources, flags, &mut warnings)?;
         let text = |name, flag: &Option<String>| sources.pick(name, flag.as_deref());
         let blocks = |name, flag: &[String]| {
             let flag = (!flag.is_empty()).then(|| flag.join(","));
             sources.pick(name, flag.as_deref())?.map_or_else(|| Ok(Vec::new()), cidrs)
         };
+        let data_dir: PathBuf =
+            text("data-dir", &flags.data_dir)?.map_or_else(|| ".vitals".into(), |given| given.text.into());
         let settings = Self {
             database,
             admin_database_url,
             audit_database_url,
-            data_dir: text("data-dir", &flags.data_dir)?.map_or_else(|| ".vitals".into(), |given| given.text.into()),
             listen: address(text("listen", &flags.listen)?, SocketAddr::from(([127, 0, 0, 1], 8080)))?,
             operator_listen: address(
                 text("operator-listen", &flags.operator_listen)?,
@@ -195,10 +209,18 @@ impl Settings {
             egress_allow: blocks("egress-allow", &flags.egress_allow)?,
             tls: tls::files(&sources, flags)?,
             trusted_proxies: blocks("trusted-proxy", &flags.trusted_proxy)?,
+            redis_url,
+            limits: sources.file.as_ref().map(|(_, file)| file.limits.clone()).unwrap_or_default(),
             audit_durability: text("audit-durability", &flags.audit_durability)?
                 .map_or(Ok(AuditDurability::default()), |given| given.parse())?,
             audit_queries: text("audit-queries", &flags.audit_queries)?
                 .map_or(Ok(Queries::default()), |given| given.parse_with(str::parse))?,
+            audit_heads: text("audit-heads", &flags.audit_heads)?
+                .map_or_else(|| data_dir.join("heads"), |given| given.text.into()),
+            audit_heads_syslog: text("audit-heads-syslog", &flags.audit_heads_syslog)?
+                .map(|given| given.parse())
+                .transpose()?,
+            data_dir,
             log: text("log", &flags.log)?.map_or(Ok(LogFormat::default()), |given| given.parse())?,
             tracing: tracing(&sources)?,
             warnings,
@@ -265,18 +287,30 @@ fn url_option(
     sources.pick(name, flag.map(Secret::expose))?.map(|given| checked_url(&given, warnings)).transpose()
 }
 
+fn redis_url(sources: &Sources<'_>, flags: &Flags, warnings: &mut Vec<String>) -> Result<Option<Secret>, ConfigError> {
+    let Some(given) = sources.pick("redis-url", flags.redis_url.as_ref().map(Secret::expose))? else {
+        return Ok(None);
+    };
+    limit::check_url(&given.text).map_err(|error| given.wrong(error.to_string()))?;
+    warn_of_password(&given, "give it in the environment or in the file of --config", warnings);
+    Ok(Some(Secret::new(given.text)))
+}
+
 fn checked_url(given: &Given, warnings: &mut Vec<String>) -> Result<Secret, ConfigError> {
     if !value::is_database_url(&given.text) {
         return Err(given.wrong("must be a URL that begins with postgres://"));
     }
+    warn_of_password(given, "give it in the environment or with --database-url-file", warnings);
+    Ok(Secret::new(given.text.clone()))
+}
+
+fn warn_of_password(given: &Given, advice: &str, warnings: &mut Vec<String>) {
     if matches!(given.origin, sources::Origin::Flag(_)) && value::has_password(&given.text) {
         warnings.push(format!(
-            "{} holds a password, which every user of this machine can read in the list of processes; \
-             give it in the environment or with --database-url-file",
+            "{} holds a password, which every user of this machine can read in the list of processes; {advice}",
             given.origin
         ));
     }
-    Ok(Secret::new(given.text.clone()))
 }
 
 fn url_in_file(given: &Given) -> Result<Secret, ConfigError> {

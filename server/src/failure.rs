@@ -211,6 +211,7 @@ impl From<StoreError> for Failure {
             StoreError::Away(_) => "database away",
             StoreError::Busy => "no connection free",
             StoreError::TooSlow(_) => "statement timeout",
+            StoreError::Full(_) => "database full",
             StoreError::SchemaVersion { .. } => "tenant schema not served",
             StoreError::Collision(_) => "collision",
             StoreError::UnknownOutcome(_) => "outcome unknown",

@@ -16,6 +16,7 @@ pub mod egress;
 pub mod failure;
 pub mod interaction;
 pub mod job;
+pub mod limit;
 pub mod listen;
 pub mod oauth;
 pub mod openapi;

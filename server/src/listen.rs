@@ -36,6 +36,7 @@ use tokio::{
 use vitals_access::proof::ClientCertificate;
 
 mod ended;
+mod frames;
 mod framing;
 mod stop;
 #[cfg(test)]
@@ -56,6 +57,8 @@ const MAX_CONNECTIONS: usize = 2_048;
 const GRACE: Duration = Duration::from_secs(6);
 /// After accept failed (no file descriptors left): long enough for connections to end, short enough to go unnoticed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// It is said no more often than this.
+const ACCEPT_SAID: Duration = Duration::from_secs(10);
 /// A head may hold a URL of 16 kB and a token of 8 kB, and somewhat longer ones get a proper answer; see CONTRACT 5.
 const MAX_HEAD: usize = 64 * 1024;
 /// Requests at once on one HTTP/2 connection.
@@ -170,6 +173,7 @@ impl Listener {
     pub async fn serve(self, endpoint: Arc<dyn DynEndpoint<Output = poem::Response>>, mut stop: Stop) {
         let http = Arc::new(http());
         let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let mut said: Option<Instant> = None;
         while !stop.is_requested() {
             // The place first, so that what we cannot serve stays in the kernel's queue.
             let accepted = tokio::select! {
@@ -179,7 +183,10 @@ impl Listener {
             let (stream, remote, permit) = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    tracing::warn!(%error, "cannot accept connections for a moment");
+                    if said.is_none_or(|said| said.elapsed() >= ACCEPT_SAID) {
+                        tracing::warn!(%error, "cannot accept connections for a moment");
+                        said = Some(Instant::now());
+                    }
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                     continue;
                 }

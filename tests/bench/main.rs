@@ -7,6 +7,7 @@
 //!
 //! Needs `psql` and `pgbench`, which come with PostgreSQL's other programs, and `openssl` for the part `handshakes`.
 
+mod audit_cost;
 mod connection;
 mod handshakes;
 mod postgres;
@@ -20,6 +21,7 @@ mod table;
 mod tenants;
 mod timing;
 mod tokens;
+mod trail;
 mod ways;
 
 use postgres::Postgres;
@@ -27,7 +29,19 @@ use program::{Folder, Program};
 use table::Table;
 
 /// The parts, in the order they run. The last makes thousands of roles in the database that the others use.
-const PARTS: [&str; 9] = ["requests", "handshakes", "ways", "starting", "tenants", "timing", "slow", "tokens", "roles"];
+const PARTS: [&str; 11] = [
+    "requests",
+    "audit-cost",
+    "handshakes",
+    "ways",
+    "starting",
+    "tenants",
+    "timing",
+    "slow",
+    "trail",
+    "tokens",
+    "roles",
+];
 
 fn main() {
     // cargo adds options of its own, such as --bench.
@@ -54,6 +68,13 @@ fn main() {
         return;
     }
     let mut table = Table::begin();
+    if is_wanted("audit-cost") {
+        audit_cost::run(&program, &runtime, &mut table);
+        if wanted == ["audit-cost"] {
+            table.end();
+            return;
+        }
+    }
     if is_wanted("handshakes") {
         let own = Folder::make();
         runtime.block_on(handshakes::run(&program, &own, &mut table));
@@ -84,6 +105,9 @@ fn main() {
     }
     if is_wanted("slow") {
         runtime.block_on(slow::run(&program, &folder, &server, &mut table));
+    }
+    if is_wanted("trail") {
+        runtime.block_on(trail::run(&folder, &postgres, &mut table));
     }
     if is_wanted("tokens") {
         runtime.block_on(tokens::run(&program, &folder, &server, &mut table));

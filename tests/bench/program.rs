@@ -66,23 +66,19 @@ impl Program {
     /// The one that the environment names in `VITALS`, else a new build, with the cargo that built this and in the
     /// same profile: the figures of a debug build say nothing, but they show whether the bench itself works.
     pub fn find() -> Self {
-        #[expect(clippy::disallowed_methods, reason = "the only setting of the bench")]
-        if let Some(path) = std::env::var_os("VITALS") {
-            let path = fs::canonicalize(path).expect("VITALS is the path of a program");
-            return Self(path);
-        }
-        let profile: &[&str] = if cfg!(debug_assertions) { &[] } else { &["--release"] };
-        let built = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--package", "vitals-server"])
-            .args(profile)
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .status()
-            .expect("cargo can be run");
-        assert!(built.success(), "the binary can be built");
-        let ourselves = std::env::current_exe().expect("a program knows where it is");
-        let path = ourselves.ancestors().nth(2).expect("cargo puts benches below deps").join("vitals");
-        assert!(path.exists(), "{} is built", path.display());
-        Self(path)
+        Self::named("VITALS").unwrap_or_else(|| Self(build(&[])))
+    }
+
+    /// One that leaves no audit records, as `VITALS_WITHOUT_AUDIT` names it or newly built, beside the other.
+    pub fn without_audit() -> Self {
+        let built = || build(&["--features", "bench-without-audit", "--target-dir"]);
+        Self::named("VITALS_WITHOUT_AUDIT").unwrap_or_else(|| Self(built()))
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the only settings of the bench")]
+    fn named(variable: &str) -> Option<Self> {
+        let path = std::env::var_os(variable)?;
+        Some(Self(fs::canonicalize(path).unwrap_or_else(|_| panic!("{variable} is the path of a program"))))
     }
 
     fn command(&self, folder: &Folder) -> Command {
@@ -168,6 +164,26 @@ impl Drop for Serving {
             self.stop_by("TERM");
         }
     }
+}
+
+/// Builds the program; with further options, the last of which takes a target directory, in one of its own.
+fn build(options: &[&str]) -> PathBuf {
+    let profile: &[&str] = if cfg!(debug_assertions) { &[] } else { &["--release"] };
+    let ourselves = std::env::current_exe().expect("a program knows where it is");
+    let mut beside = ourselves.ancestors().nth(2).expect("cargo puts benches below deps").to_owned();
+    let mut command = Command::new(env!("CARGO"));
+    command.args(["build", "--quiet", "--package", "vitals-server"]).args(profile).args(options);
+    if !options.is_empty() {
+        let named = beside.file_name().expect("a profile has a name").to_owned();
+        let target = beside.parent().expect("a profile stands in a target directory").join("bench-without-audit");
+        command.arg(&target);
+        beside = target.join(named);
+    }
+    let built = command.current_dir(env!("CARGO_MANIFEST_DIR")).status().expect("cargo can be run");
+    assert!(built.success(), "the binary can be built");
+    let path = beside.join("vitals");
+    assert!(path.exists(), "{} is built", path.display());
+    path
 }
 
 /// An address that nobody listens on.

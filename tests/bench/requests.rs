@@ -2,8 +2,8 @@
 //! 200 patients, beside `pgbench` on the same rows: the very statements that the server sends, with as many clients,
 //! before and after it, because the neighbours of a shared machine come and go.
 
-mod data;
-mod drive;
+pub mod data;
+pub mod drive;
 mod load;
 mod report;
 pub mod statement;

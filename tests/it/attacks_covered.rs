@@ -4,7 +4,9 @@
 use std::{collections::BTreeSet, path::Path};
 
 /// The attacks, as ranges of their numbers.
-const NUMBERS: [(char, u32, u32); 16] = [
+const NUMBERS: [(char, u32, u32); 18] = [
+    ('A', 5, 14),
+    ('A', 16, 16),
     ('J', 1, 36),
     ('O', 1, 26),
     ('P', 1, 11),

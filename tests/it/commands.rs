@@ -4,6 +4,7 @@ mod access;
 mod checks;
 mod imports;
 mod issuers;
+mod trail;
 
 use std::collections::BTreeSet;
 

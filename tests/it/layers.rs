@@ -24,13 +24,15 @@ const LAYERS: [&[&str]; 10] = [
 ];
 
 /// Pairs on one line that may see each other all the same.
-const NEIGHBOURS: [(&str, &str); 10] = [
+const NEIGHBOURS: [(&str, &str); 12] = [
+    ("config", "limit"),
     ("config", "egress"),
     ("telemetry", "config"),
     ("egress", "telemetry"),
     ("job", "interaction"),
     ("operation", "interaction"),
     ("audit", "egress"),
+    ("audit", "config"),
     ("admin", "rest"),
     ("oauth", "rest"),
     ("rest", "listen"),

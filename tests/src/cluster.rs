@@ -85,6 +85,31 @@ impl Cluster {
         Self { urls, master_key, folder, embedded: Some(embedded), _undertaker: undertaker }
     }
 
+    /// The same, with the write-ahead log in another folder, which PostgreSQL's own user can enter.
+    pub async fn with_log_in(options: EmbeddedOptions, log: &Path) -> Self {
+        let cluster = Self::start(options.clone()).await;
+        let Self { embedded, folder, .. } = cluster;
+        let embedded = embedded.expect("it was started");
+        let data = embedded.data().to_owned();
+        embedded.stop().await.expect("it stops");
+        let script = format!(
+            "mv '{data}/pg_wal' '{log}/pg_wal' && ln -s '{log}/pg_wal' '{data}/pg_wal'",
+            data = data.display(),
+            log = log.display(),
+        );
+        let moved = Command::new("sh").args(["-c", &script]).status().expect("sh can be started");
+        assert!(moved.success(), "the log cannot be moved");
+        let embedded = Embedded::start_with(&folder, options, &mut |_| {}).await.expect("PostgreSQL starts");
+        Self { embedded: Some(embedded), folder, ..cluster }
+    }
+
+    /// Starts it again where it went down by itself; where it runs, waits until it answers.
+    pub async fn bring_up(&self, options: EmbeddedOptions) {
+        let started = Embedded::start_with(&self.folder, options, &mut |_| {}).await;
+        // One user more, who stays: the last one out would stop it.
+        std::mem::forget(started.expect("PostgreSQL starts"));
+    }
+
     /// The database itself, for tests that stop and start it.
     pub fn embedded(&self) -> &Embedded {
         self.embedded.as_ref().expect("not stopped yet")
@@ -110,7 +135,7 @@ async fn prepare(urls: &Urls) {
     migrate::control(&mut admin, now).await.expect("control schema");
     let mut audit = urls::connect(&urls.audit_admin().expect("admin")).await.expect("connect");
     migrate::audit(&mut audit, now).await.expect("audit schema");
-    control::grants::apply(&mut admin, &urls.login_names().expect("names")).await.expect("grants");
+    control::privileges::apply(&mut admin, &urls.login_names().expect("names")).await.expect("grants");
     control::roles::replenish(&mut admin, now).await.expect("spare roles");
 }
 

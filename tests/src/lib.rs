@@ -9,8 +9,10 @@ pub mod answer;
 pub mod ask;
 pub mod browser;
 pub mod chance;
+pub mod checker;
 pub mod clock;
 pub mod cluster;
+pub mod disk;
 pub mod examples;
 pub mod forge;
 pub mod issuer;
@@ -36,6 +38,7 @@ pub use answer::Answer;
 pub use ask::Ask;
 pub use browser::Browser;
 pub use chance::Chance;
+pub use checker::{Bystander, Caller, Checker};
 pub use clock::TestClock;
 pub use program::Program;
 pub use server::{Options, Server};
@@ -50,6 +53,29 @@ pub fn test_data() -> Option<std::path::PathBuf> {
 pub fn storm_seconds() -> u64 {
     let text = variable("VITALS_TEST_STORM_SECONDS").and_then(|text| text.into_string().ok());
     text.map_or(8, |text| text.parse().expect("VITALS_TEST_STORM_SECONDS is a number"))
+}
+
+/// How often each fault happens: `VITALS_FAULT_ROUNDS`, which is 20 for the long form, or this often.
+pub fn fault_rounds(short: u64) -> u64 {
+    let text = variable("VITALS_FAULT_ROUNDS").and_then(|text| text.into_string().ok());
+    text.map_or(short, |text| text.parse().expect("VITALS_FAULT_ROUNDS is a number"))
+}
+
+/// What chance begins with: `VITALS_FAULT_SEED`, or another number each run, which is printed.
+pub fn fault_seed(what: &str) -> u64 {
+    let text = variable("VITALS_FAULT_SEED").and_then(|text| text.into_string().ok());
+    let seed = text.map_or_else(
+        || uuid::Uuid::new_v4().as_u64_pair().1 >> 16,
+        |text| text.parse().expect("VITALS_FAULT_SEED is a number"),
+    );
+    println!("{what}: VITALS_FAULT_SEED={seed}");
+    seed
+}
+
+/// How often the server is killed in A13; the whole attack is two hundred times.
+pub fn kills() -> usize {
+    let text = variable("VITALS_TEST_KILLS").and_then(|text| text.into_string().ok());
+    text.map_or(20, |text| text.parse().expect("VITALS_TEST_KILLS is a number"))
 }
 
 /// A variable of the environment.

@@ -44,6 +44,8 @@ pub struct Program {
     /// Its data directory.
     pub folder: PathBuf,
     settings: Vec<(String, String)>,
+    /// Most files that a process may have open.
+    files: Option<u32>,
     _undertaker: Arc<Undertaker>,
 }
 
@@ -51,7 +53,8 @@ impl Program {
     /// With an embedded PostgreSQL, in a data directory that is not there yet. Ports are chosen by the system.
     pub fn embedded() -> Self {
         let folder = std::env::temp_dir().join(format!("vitals-test-{}", uuid::Uuid::new_v4()));
-        let program = Self { settings: Vec::new(), _undertaker: Arc::new(Undertaker::of(&folder)), folder };
+        let program =
+            Self { settings: Vec::new(), files: None, _undertaker: Arc::new(Undertaker::of(&folder)), folder };
         let folder = program.folder.display().to_string();
         program
             .with("VITALS_DATA_DIR", &folder)
@@ -72,6 +75,12 @@ impl Program {
     pub fn without(mut self, name: &str) -> Self {
         self.settings.retain(|(known, _)| known != name);
         self
+    }
+
+    /// The same, whose processes may have no more than this many files open.
+    #[must_use]
+    pub fn with_files(self, files: u32) -> Self {
+        Self { files: Some(files), ..self }
     }
 
     /// A file of its own, which goes with the installation.
@@ -117,7 +126,14 @@ impl Program {
 
     async fn prepared(&self, arguments: &[&str], stdin: Stdio) -> Process {
         let binary = tokio::task::spawn_blocking(binary).await.expect("the program is built");
-        let mut command = Command::new(binary);
+        let mut command = match self.files {
+            None => Command::new(binary),
+            Some(files) => {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", &format!("ulimit -n {files}; exec \"$0\" \"$@\"")]).arg(binary);
+                shell
+            }
+        };
         command.args(arguments).env_clear().envs(self.settings.iter().map(|(name, value)| (name, value)));
         // Where `id` and PostgreSQL are.
         command.envs(variable("PATH").map(|path| ("PATH", path)));
@@ -331,6 +347,22 @@ impl Process {
     /// What it has written to standard error.
     pub fn stderr(&self) -> String {
         self.stderr.text()
+    }
+
+    /// The time that it kept a core busy so far (proc(5): ticks of a hundredth of a second).
+    pub fn busy(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("it is our child");
+        // Behind the name, which may hold anything.
+        let (_, rest) = stat.rsplit_once(") ").expect("a name");
+        let ticks = |place: usize| rest.split(' ').nth(place).and_then(|text| text.parse::<u64>().ok());
+        let ticks = ticks(11).zip(ticks(12)).map(|(user, system)| user + system).expect("Linux tells it");
+        Duration::from_millis(ticks * 10)
+    }
+
+    /// The files it has open.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let open = std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("it is our child");
+        open.flatten().filter_map(|entry| std::fs::read_link(entry.path()).ok()).collect()
     }
 
     /// Its memory that is resident, in bytes.

@@ -2,7 +2,9 @@
 
 use std::{
     net::SocketAddr,
+    path::PathBuf,
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use poem::endpoint::ToDynEndpoint;
@@ -10,6 +12,7 @@ use vitals_access::{audit::Queries, clock::Clock};
 use vitals_server::{
     admin::Operator,
     app::{self, Parts},
+    audit::heads::{self, HeadsOptions},
     config::TlsFiles,
     egress::Egress,
     listen::{Listener, Stopper, stop_signal},
@@ -40,6 +43,8 @@ pub struct Options {
     pub queries: Queries,
     /// The URL clients use, if not that of the listener.
     pub public_url: Option<String>,
+    /// How often heads of the trail are kept in [`Server::heads`]; otherwise they are not.
+    pub heads_every: Option<Duration>,
 }
 
 /// A running server.
@@ -58,6 +63,8 @@ pub struct Server {
     pub clock: TestClock,
     /// The databases it works on.
     pub cluster: &'static Cluster,
+    /// Where it keeps heads of the trail.
+    pub heads: PathBuf,
     stopper: Stopper,
 }
 
@@ -97,6 +104,7 @@ impl Server {
         let url = options.public_url.unwrap_or_else(|| own.clone());
         let blocks = |texts: &[&str]| texts.iter().map(|block| block.parse().expect("a CIDR block")).collect();
         ledger::served(&own, &format!("http://{}", operator.local()), &cluster.urls.audit_read);
+        let folder = cluster.folder.join(format!("heads-{}", public.local().port()));
         let app = app::start(Parts {
             urls: cluster.urls.clone(),
             master_key: cluster.master_key.clone(),
@@ -104,6 +112,12 @@ impl Server {
             clock: Arc::new(clock.clone()) as Arc<dyn Clock>,
             durability: Durability::Prompt,
             queries: options.queries,
+            heads: options.heads_every.map(|every| HeadsOptions {
+                folder: folder.clone(),
+                syslog: None,
+                witness: heads::witness(&cluster.master_key),
+                every,
+            }),
             pool: options.pool,
             egress: Egress::new(blocks(&options.egress_allow), vec![public.local(), operator.local()]),
             tls: files.clone(),
@@ -125,7 +139,7 @@ impl Server {
             Operator::new(Arc::clone(&app), operator_token.clone(), admin_url, vec![operator.local().to_string()]);
         tokio::spawn(operator.serve(Arc::new(ToDynEndpoint(endpoint)), stop.clone()));
         tokio::spawn(public.serve(Arc::new(ToDynEndpoint(Public::new(Arc::clone(&app)))), stop));
-        Self { url, address, operator_url, operator_token, app, clock, cluster, stopper }
+        Self { url, address, operator_url, operator_token, app, clock, cluster, heads: folder, stopper }
     }
 
     /// Stops the server as a signal would.

@@ -28,13 +28,19 @@ impl Tenant {
 
 /// Runs statements in a database and returns what they return, columns parted by `|`.
 pub async fn run(url: &str, statements: &str) -> String {
+    attempt(url, statements).await.unwrap_or_else(|said| panic!("psql: {said}"))
+}
+
+/// The same, where they may fail: then what was said.
+pub async fn attempt(url: &str, statements: &str) -> Result<String, String> {
     let mut psql = psql(url);
     psql.args(["--command", statements]).stdin(Stdio::null());
     tokio::task::spawn_blocking(move || {
         let output = psql.output().expect("psql can be run");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "psql: {said}");
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+        if !output.status.success() {
+            return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     })
     .await
     .expect("psql ends")

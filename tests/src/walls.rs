@@ -201,6 +201,49 @@ pub const BRING_SQL_OF_YOUR_OWN: () = ();
 /// ```
 pub const MIX_TWO_TENANTS: () = ();
 
+/// A caller whom a grant lets into another tenant opens that tenant alone: it is the `Access` that says which, and there is
+/// no way to turn it to its own or to a third.
+///
+/// ```compile_fail
+/// use std::sync::Arc;
+/// use vitals_access::{access::Access, tenant::Tenant};
+/// use vitals_store::pool::TenantPool;
+/// async fn turn(pool: &TenantPool, delegated: &Access) {
+///     let own: &Arc<Tenant> = delegated.acting();
+///     let _ = pool.read(own).await;
+/// }
+/// ```
+///
+/// ```
+/// use std::sync::Arc;
+/// use vitals_access::{access::Access, tenant::Tenant};
+/// use vitals_store::pool::TenantPool;
+/// async fn turn(pool: &TenantPool, delegated: &Access) {
+///     let own: &Arc<Tenant> = delegated.acting();
+///     let _ = (pool.read(delegated).await, own);
+/// }
+/// ```
+pub const OPEN_THE_OTHER_TENANT_OF_A_GRANT: () = ();
+
+/// What lets a caller into another tenant is decided by the verifier alone.
+///
+/// ```compile_fail
+/// use std::sync::Arc;
+/// use vitals_access::{access::Access, tenant::Tenant};
+/// fn turn(delegated: &Access, other: &Arc<Tenant>) -> Access {
+///     delegated.in_tenant(Arc::clone(other), delegated.under())
+/// }
+/// ```
+///
+/// ```
+/// use std::sync::Arc;
+/// use vitals_access::{access::Access, tenant::Tenant};
+/// fn turn(delegated: &Access, other: &Arc<Tenant>) -> Access {
+///     delegated.clone()
+/// }
+/// ```
+pub const TURN_A_DELEGATED_CALLER: () = ();
+
 /// A job's authority is a stored row; its ticket has no other maker.
 ///
 /// ```compile_fail

@@ -8,9 +8,11 @@ use vitals_fhir::{interaction::Letter, resource::ResourceType};
 
 use crate::{
     claims::{Confirmation, Delegation},
+    grant::Grant,
     predicate::Visible,
     scope::{Reach, ScopeSet},
     tenant::Tenant,
+    verifier::Entry,
 };
 
 mod job;
@@ -23,6 +25,26 @@ pub struct Access {
     tenant: Arc<Tenant>,
     holder: Arc<Holder>,
     tier: Tier,
+    under: Option<UnderGrant>,
+}
+
+/// How a caller of another tenant got in.
+#[derive(Clone)]
+struct UnderGrant {
+    under: Arc<Under>,
+    /// The place of the grant that this request is made under.
+    chosen: usize,
+}
+
+/// What lets a caller of another tenant in.
+#[derive(Debug)]
+pub(crate) struct Under {
+    /// The caller's own tenant.
+    pub(crate) acting: Arc<Tenant>,
+    /// The scopes that the token has for this tenant, as given.
+    pub(crate) texts: Vec<String>,
+    /// The grants it may use, the newest first, and what the token and each of them both reach. Never empty.
+    pub(crate) granted: Vec<(Arc<Grant>, Reach)>,
 }
 
 /// Where the limits of a caller come from.
@@ -47,7 +69,7 @@ pub(crate) struct Holder {
     pub(crate) fhir_user: Option<String>,
     pub(crate) jti: Option<String>,
     pub(crate) expires: DateTime<Utc>,
-    pub(crate) delegations: Vec<Delegation>,
+    pub(crate) entries: Vec<Entry>,
     pub(crate) tier: Option<String>,
     pub(crate) issued: Option<DateTime<Utc>>,
     pub(crate) approval: Option<String>,
@@ -69,7 +91,7 @@ impl Holder {
             fhir_user: None,
             jti: None,
             expires,
-            delegations: Vec::new(),
+            entries: Vec::new(),
             tier: None,
             issued: None,
             approval: None,
@@ -81,12 +103,49 @@ impl Holder {
 
 impl Access {
     pub(crate) fn new(tenant: Arc<Tenant>, holder: Arc<Holder>, tier: Tier) -> Self {
-        Self { tenant, holder, tier }
+        Self { tenant, holder, tier, under: None }
     }
 
-    /// The caller's tenant.
+    /// The same caller in another tenant.
+    pub(crate) fn in_tenant(&self, tenant: Arc<Tenant>, under: Under) -> Self {
+        let under = Some(UnderGrant { under: Arc::new(under), chosen: 0 });
+        Self { tenant, holder: Arc::clone(&self.holder), tier: self.tier, under }
+    }
+
+    /// The tenant whose data is opened: the caller's own, or the one whose grant lets the caller in.
     pub fn tenant(&self) -> &Arc<Tenant> {
         &self.tenant
+    }
+
+    /// The caller's own tenant. What callers use up is theirs, so limits are counted on it.
+    pub fn acting(&self) -> &Arc<Tenant> {
+        self.under.as_ref().map_or(&self.tenant, |by| &by.under.acting)
+    }
+
+    /// The grant that lets a caller of another tenant in.
+    pub fn grant(&self) -> Option<&Arc<Grant>> {
+        self.granted().map(|(grant, _)| grant)
+    }
+
+    /// The same caller as it asks for this. One request is made under one grant: where several stand, the newest that
+    /// reaches what is asked for.
+    #[must_use]
+    pub fn asking(&self, resource: ResourceType, letter: Letter) -> Self {
+        let mut asking = self.clone();
+        if let Some(by) = &mut asking.under {
+            let reaches = |(_, reach): &(_, Reach)| *reach.visible(resource, letter) != Visible::Nothing;
+            by.chosen = by.under.granted.iter().position(reaches).unwrap_or(0);
+        }
+        asking
+    }
+
+    /// The scopes that the token has for this tenant, as given, where it is another than the caller's own.
+    pub fn delegated_scopes(&self) -> &[String] {
+        self.under.as_ref().map_or(&[], |by| &by.under.texts)
+    }
+
+    fn granted(&self) -> Option<&(Arc<Grant>, Reach)> {
+        self.under.as_ref().and_then(|by| by.under.granted.get(by.chosen))
     }
 
     /// Who vouches for the caller.
@@ -114,9 +173,9 @@ impl Access {
         self.holder.patient.as_deref()
     }
 
-    /// The encounter in context.
+    /// The encounter in context; there is none in another tenant.
     pub fn encounter(&self) -> Option<&str> {
-        self.holder.encounter.as_deref()
+        self.holder.encounter.as_deref().filter(|_| self.under.is_none())
     }
 
     /// The `fhirUser` claim as given.
@@ -160,15 +219,19 @@ impl Access {
     }
 
     /// What the token says other tenants granted; a grant must say so too.
-    pub fn delegated(&self) -> &[Delegation] {
-        &self.holder.delegations
+    pub fn delegated(&self) -> impl Iterator<Item = &Delegation> {
+        self.holder.entries.iter().map(|entry| &entry.delegation)
+    }
+
+    pub(crate) fn entries(&self) -> &[Entry] {
+        &self.holder.entries
     }
 
     /// The tier the caller's limits come from: the token's where its issuer may set it, else the tenant's.
     pub fn tier(&self) -> &str {
         match (self.tier, &self.holder.tier) {
             (Tier::Claimed, Some(tier)) => tier,
-            _ => &self.tenant.tier,
+            _ => &self.acting().tier,
         }
     }
 
@@ -179,7 +242,7 @@ impl Access {
 
     /// The same as [`Access::visible`], borrowed.
     pub fn reach(&self, resource: ResourceType, letter: Letter) -> &Visible {
-        self.holder.reach.visible(resource, letter)
+        self.granted().map_or(&self.holder.reach, |(_, reach)| reach).visible(resource, letter)
     }
 
     /// Whether an update may create at an id the caller chose. Only who may update every row may: for anybody else the
@@ -190,25 +253,35 @@ impl Access {
 
     /// The scopes that cover the interaction, as given.
     pub fn used(&self, resource: ResourceType, letter: Letter) -> Vec<String> {
-        let texts = self.holder.scopes.texts();
-        self.holder.reach.used(resource, letter).iter().filter_map(|place| texts.get(*place).cloned()).collect()
+        let (texts, reach) = match (&self.under, self.granted()) {
+            (Some(by), Some((_, reach))) => (by.under.texts.as_slice(), reach),
+            _ => (self.holder.scopes.texts(), &self.holder.reach),
+        };
+        reach.used(resource, letter).iter().filter_map(|place| texts.get(*place).cloned()).collect()
     }
 
     /// What an interaction of this letter reaches of the trail, as scopes over AuditEvent say: by the patients that
-    /// records are about.
+    /// records are about. Another tenant's trail is nobody's, whatever that one granted.
     pub fn trail(&self, letter: Letter) -> &Visible {
+        if self.under.is_some() {
+            return &Visible::Nothing;
+        }
         self.holder.reach.trail(letter).0
     }
 
     /// The scopes over AuditEvent that cover the interaction, as given.
     pub fn used_on_trail(&self, letter: Letter) -> Vec<String> {
+        if self.under.is_some() {
+            return Vec::new();
+        }
         let texts = self.holder.scopes.texts();
         self.holder.reach.trail(letter).1.iter().filter_map(|place| texts.get(*place).cloned()).collect()
     }
 
-    /// Whether a plain scope (`org:delegated`, `analytics:read`) is there.
+    /// Whether a plain scope (`org:delegated`, `analytics:read`) is there. It is about the caller's own tenant: in
+    /// another, none is.
     pub fn has(&self, plain: &str) -> bool {
-        self.holder.scopes.has(plain)
+        self.under.is_none() && self.holder.scopes.has(plain)
     }
 }
 

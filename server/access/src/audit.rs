@@ -10,7 +10,8 @@ use uuid::Uuid;
 use crate::{
     access::Access,
     hash::sha256,
-    refusal::{Caller, Claimed},
+    refusal::{Caller, Claimed, NotDelegated},
+    tenant::{Tenant, TenantName},
 };
 
 mod criteria;
@@ -155,6 +156,22 @@ pub struct AuditRecord {
     /// The entries of a Bundle.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub entries: Vec<AuditEntry>,
+    /// Where a copy goes; no part of the record.
+    #[serde(skip)]
+    copy: Option<Copied>,
+}
+
+/// The chain of the caller's own tenant, and whose data was asked for, as that chain tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Copied {
+    chain: String,
+    tenant: String,
+}
+
+impl Copied {
+    fn to(own: &Tenant, asked: &TenantName) -> Self {
+        Self { chain: own.role.as_str().to_owned(), tenant: asked.to_string() }
+    }
 }
 
 impl AuditRecord {
@@ -190,15 +207,19 @@ impl AuditRecord {
             address: None,
             grant: None,
             entries: Vec::new(),
+            copy: None,
         }
     }
 
-    /// Puts a verified caller into the record, and the record into the chain of the caller's tenant.
+    /// Puts a verified caller into the record, and the record into the chain of the tenant whose data is opened. A caller
+    /// of another tenant leaves a copy in the chain of its own.
     pub fn by(&mut self, access: &Access) {
         let tenant = access.tenant();
         tenant.role.as_str().clone_into(&mut self.chain);
         self.tenant = Some(tenant.name.to_string());
-        self.acting_tenant = Some(tenant.name.to_string());
+        self.acting_tenant = Some(access.acting().name.to_string());
+        self.grant = access.grant().map(|grant| grant.id.clone());
+        self.copy = access.grant().map(|_| Copied::to(access.acting(), &tenant.name));
         self.issuer = Some(access.issuer().to_owned());
         self.subject = Some(access.subject().to_owned());
         self.client = access.client().map(str::to_owned);
@@ -213,6 +234,21 @@ impl AuditRecord {
         self.subject = Some(caller.subject().to_owned());
         self.client = caller.client().map(str::to_owned);
         self.scopes = caller.scopes().to_vec();
+    }
+
+    /// Puts a verified caller into the record who asked for another tenant's data in vain; it leaves a copy in the chain of
+    /// the caller's own tenant, which is the same whether that other tenant exists or not.
+    pub fn by_not_delegated(&mut self, refused: &NotDelegated) {
+        self.by_refused(&refused.caller);
+        self.grant.clone_from(&refused.grant);
+        let own = refused.caller.tenant();
+        self.copy = (refused.asked != own.name).then(|| Copied::to(own, &refused.asked));
+    }
+
+    /// The copy that belongs into another chain, as a record of its own; asked for a second time, there is none.
+    pub fn take_copy(&mut self) -> Option<Self> {
+        let Copied { chain, tenant } = self.copy.take()?;
+        Some(Self { id: Uuid::now_v7(), chain, tenant: Some(tenant), ..self.clone() })
     }
 
     /// Puts into the record what a refused token claimed, marked as unverified.

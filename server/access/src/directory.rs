@@ -11,6 +11,7 @@ use std::{
 use crate::{
     api_key::{ApiKey, StoredApiKey},
     claims::ClaimMapping,
+    grant::{Grant, Grants},
     keys::{AllowedAlgorithms, KeySet},
     revocations::{Revocable, Revocations},
     tenant::{Tenant, TenantName, TenantRole},
@@ -58,6 +59,8 @@ pub struct DirectoryParts {
     pub origins: Vec<(TenantRole, String)>,
     /// Self-signed certificates that clients registered, by their thumbprints.
     pub certificates: Vec<(TenantRole, [u8; 32])>,
+    /// What tenants granted to others, and what they did and ended a while ago, so that a refusal can name it.
+    pub grants: Vec<Grant>,
     /// What was taken back.
     pub revocations: Arc<Revocations>,
 }
@@ -79,6 +82,7 @@ struct Registry {
     api_keys: HashMap<[u8; 32], ApiKey>,
     origins: HashMap<TenantRole, BTreeSet<String>>,
     certificates: HashMap<[u8; 32], Vec<TenantRole>>,
+    grants: Grants,
 }
 
 impl Directory {
@@ -115,6 +119,7 @@ impl Directory {
             api_keys: parts.api_keys.into_iter().map(|key| (key.hash, ApiKey::of(key))).collect(),
             origins,
             certificates,
+            grants: Grants::of(parts.grants),
         };
         Self { registry: Arc::new(registry), revocations: parts.revocations }
     }
@@ -178,6 +183,16 @@ impl Directory {
     /// The API key of this hash.
     pub(crate) fn api_key(&self, hash: &[u8; 32]) -> Option<&ApiKey> {
         self.registry.api_keys.get(hash)
+    }
+
+    /// What other tenants granted to this one, in no order, unless it was ended: whether it stands is for each request to
+    /// judge.
+    pub fn grants_to<'a>(&'a self, grantee: &TenantRole) -> impl Iterator<Item = &'a Arc<Grant>> {
+        self.registry.grants.to(grantee).filter(|grant| !grant.revoked)
+    }
+
+    pub(crate) fn grants(&self) -> &Grants {
+        &self.registry.grants
     }
 
     /// Origins whose pages may read a tenant's answers: those of its registered apps and those it configured.

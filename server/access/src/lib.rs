@@ -13,10 +13,12 @@ pub mod clock;
 pub mod directory;
 pub mod dpop;
 mod gate;
+pub mod grant;
 mod hash;
 pub mod id_token;
 mod jws;
 pub mod keys;
+pub mod limits;
 pub mod predicate;
 pub mod proof;
 pub mod refusal;
@@ -25,6 +27,7 @@ pub mod scope;
 pub mod settings;
 pub mod tenant;
 pub mod verifier;
+pub mod witness;
 
 pub use jws::ALGORITHMS;
 

@@ -3,6 +3,10 @@
 
 use vitals_fhir::index::{ObservationIndex, PatientIndex};
 
+/// Alternatives that two predicates may have in common: merging them takes time by the square, and each is a part of
+/// every statement.
+const MOST_ALTERNATIVES: usize = 128;
+
 /// The rows of one type within reach of one interaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Visible {
@@ -83,6 +87,31 @@ impl Visible {
         }
     }
 
+    /// The rows that both admit. What would take too long to judge admits nothing.
+    pub(crate) fn both(&self, other: &Self) -> Self {
+        match (self, other) {
+            (Self::Nothing, _) | (_, Self::Nothing) => Self::Nothing,
+            (Self::Everything, rest) | (rest, Self::Everything) => rest.clone(),
+            (Self::AnyOf(one), Self::AnyOf(two)) if one.len() * two.len() > MOST_ALTERNATIVES => Self::Nothing,
+            (Self::AnyOf(one), Self::AnyOf(two)) => {
+                Self::union(one.iter().flat_map(|one| two.iter().filter_map(|two| one.and(two))))
+            }
+        }
+    }
+
+    /// The rows that any of these admits.
+    pub(crate) fn either(all: Vec<Self>) -> Self {
+        let mut alternatives = Vec::new();
+        for one in all {
+            match one {
+                Self::Nothing => {}
+                Self::Everything => return Self::Everything,
+                Self::AnyOf(some) => alternatives.extend(some),
+            }
+        }
+        Self::union(alternatives)
+    }
+
     /// The union of alternatives in its smallest form, so that the SQL made of it is small: no condition at all makes
     /// everything, an alternative narrower than another goes, and two that differ in one list become one.
     pub(crate) fn union(alternatives: impl IntoIterator<Item = AllOf>) -> Self {
@@ -107,6 +136,23 @@ impl Visible {
 impl AllOf {
     fn admits(&self, columns: &Columns<'_>) -> bool {
         self.0.iter().all(|term| term.admits(columns))
+    }
+
+    /// The conditions of both, unless no row can meet them all.
+    fn and(&self, other: &Self) -> Option<Self> {
+        let mut terms = self.0.clone();
+        for term in &other.0 {
+            let mut term = term.clone();
+            // Each round removes one term, so this ends.
+            while let Some((place, both)) =
+                terms.iter().enumerate().find_map(|(place, old)| old.both(&term).map(|both| (place, both)))
+            {
+                terms.remove(place);
+                term = both?;
+            }
+            terms.push(term);
+        }
+        Some(Self(terms))
     }
 
     /// One alternative that admits exactly what either does, if there is an obvious one.
@@ -145,6 +191,30 @@ impl Term {
         }
     }
 
+    /// One condition that holds exactly where both do, if there is one; none at all where no row meets both. A row has one
+    /// patient, one vital sign and one status, but several codes, categories and labels.
+    fn both(&self, other: &Self) -> Option<Option<Self>> {
+        match (self, other) {
+            (Self::PatientIs(one), Self::PatientIs(two)) => Some((one == two).then(|| self.clone())),
+            (Self::VitalAny, Self::VitalAny | Self::VitalIn(_)) => Some(Some(other.clone())),
+            (Self::VitalIn(_), Self::VitalAny) => Some(Some(self.clone())),
+            (Self::VitalIn(one), Self::VitalIn(two)) => Some(shared(one, two).map(Self::VitalIn)),
+            (Self::StatusIn(one), Self::StatusIn(two)) => Some(shared(one, two).map(Self::StatusIn)),
+            (Self::CodeIn(one), Self::CodeIn(two))
+            | (Self::CategoryIn(one), Self::CategoryIn(two))
+            | (Self::SecurityIn(one), Self::SecurityIn(two)) => {
+                if one.iter().all(|form| two.contains(form)) {
+                    Some(Some(self.clone()))
+                } else if two.iter().all(|form| one.contains(form)) {
+                    Some(Some(other.clone()))
+                } else {
+                    None
+                }
+            }
+            _ => None,
+        }
+    }
+
     /// One condition that holds exactly where either does.
     fn either(&self, other: &Self) -> Option<Self> {
         match (self, other) {
@@ -157,6 +227,12 @@ impl Term {
             _ => None,
         }
     }
+}
+
+/// What is in both lists, unless that is nothing.
+fn shared<T: Clone + PartialEq>(one: &[T], two: &[T]) -> Option<Vec<T>> {
+    let shared: Vec<T> = one.iter().filter(|item| two.contains(item)).cloned().collect();
+    (!shared.is_empty()).then_some(shared)
 }
 
 fn joined<T: Clone + PartialEq>(one: &[T], two: &[T]) -> Vec<T> {

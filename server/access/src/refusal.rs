@@ -4,7 +4,10 @@ use std::{fmt, sync::Arc};
 
 use vitals_fhir::json::Value;
 
-use crate::{access::Access, tenant::Tenant};
+use crate::{
+    access::Access,
+    tenant::{Tenant, TenantName},
+};
 
 /// Longest text kept of a claim that was never verified.
 const MAX_CLAIMED: usize = 200;
@@ -50,12 +53,29 @@ pub enum Refusal {
         /// The registered issuer.
         issuer: String,
     },
-    /// A good token at the base of another tenant, existing or not.
+    /// A good token at the FHIR base of another tenant, existing or not, that does not let this caller in.
+    #[error("{}", .0.reason)]
+    NotDelegated(Box<NotDelegated>),
+    /// A good token at an address of another tenant, existing or not, that is for that tenant's own callers alone.
     #[error("the token is for another tenant")]
     WrongTenant(Box<Caller>),
     /// A good token of a suspended tenant.
     #[error("the tenant is suspended")]
     Suspended(Box<Caller>),
+}
+
+/// A caller who asked for another tenant's data in vain. Only audit records hold what of this was the matter: to the caller
+/// all of it looks the same.
+#[derive(Clone, Debug)]
+pub struct NotDelegated {
+    /// Who asked.
+    pub caller: Caller,
+    /// For whose data, existing or not.
+    pub asked: TenantName,
+    /// The grant that stands, or the last that did.
+    pub grant: Option<String>,
+    /// Why that did not do.
+    pub reason: &'static str,
 }
 
 impl Refusal {

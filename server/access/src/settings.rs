@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::limits::Limits;
+
 /// The switches of a tenant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -34,6 +36,9 @@ pub struct Settings {
     /// The OpenID provider that its people sign in at, beside its own table of accounts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sign_in: Option<Upstream>,
+    /// Quotas in place of its tier's, by category.
+    #[serde(skip_serializing_if = "Limits::is_empty")]
+    pub limits: Limits,
 }
 
 /// An OpenID provider of a tenant's people.
@@ -71,6 +76,7 @@ impl Default for Settings {
             idle_minutes: 15,
             origins: Vec::new(),
             sign_in: None,
+            limits: Limits::default(),
         }
     }
 }

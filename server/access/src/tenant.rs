@@ -1,6 +1,6 @@
 //! Tenants: the name in addresses, the database role that is the wall, and whether they serve.
 
-use std::{borrow::Borrow, fmt, str::FromStr};
+use std::{fmt, str::FromStr};
 
 /// Names that would read as a part of this server, or of PostgreSQL, in an address.
 const RESERVED: [&str; 7] = ["public", "default", "system", "operator", "admin", "auth", "fhir"];
@@ -42,12 +42,6 @@ impl FromStr for TenantName {
             return Err(NotAName::Reserved);
         }
         Ok(Self(text.to_owned()))
-    }
-}
-
-impl Borrow<str> for TenantName {
-    fn borrow(&self) -> &str {
-        &self.0
     }
 }
 
@@ -97,12 +91,6 @@ impl FromStr for TenantRole {
             }
             _ => Err(NotARole),
         }
-    }
-}
-
-impl Borrow<str> for TenantRole {
-    fn borrow(&self) -> &str {
-        &self.0
     }
 }
 

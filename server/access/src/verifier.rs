@@ -26,18 +26,21 @@ use crate::{
     hash::sha256,
     keys::is_low_s,
     proof::{Circumstances, Credential},
-    refusal::{Caller, Claimed, Refusal, bounded},
+    refusal::{Caller, Claimed, ProofNonce, Refusal, bounded},
     revocations::Revocable,
     scope::{Reach, ScopeSet, User, Who},
     tenant::{Tenant, TenantName, TenantRole, TenantStatus},
 };
 
 mod api_key;
+mod delegated;
 mod prover;
 
 pub use api_key::UsedKey;
 use api_key::UsedKeys;
-use prover::{Proof, Prover};
+pub use delegated::Delegated;
+pub(crate) use delegated::Entry;
+use prover::{Proof, Proven, Prover, Unmet};
 
 /// Difference allowed between an issuer's clock and ours, in milliseconds.
 const LEEWAY: i64 = 5_000;
@@ -45,13 +48,17 @@ const LEEWAY: i64 = 5_000;
 const MEMORY: u64 = 16 * 1_024 * 1_024;
 /// What a remembered token takes beside its own length: scopes as rules, ten predicates, strings.
 const OVERHEAD: usize = 2_048;
+/// What an entry for another tenant takes.
+const ENTRY: usize = 1_024;
 /// A token that nobody showed for this long is forgotten.
 const IDLE: Duration = Duration::from_mins(10);
 
-/// The FHIR base a request came to.
+/// The base a request came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Base {
-    /// `/t/{tenant}/fhir`: the token must be this tenant's.
+    /// `/t/{tenant}/fhir`: the token must be this tenant's, or one that a grant of this tenant's lets in.
+    Fhir(TenantName),
+    /// `/t/{tenant}` and what else lies below it: the token must be this tenant's.
     Tenant(TenantName),
     /// `/fhir`: the tenant is the token's.
     Global,
@@ -115,26 +122,77 @@ impl Verifier {
         circumstances: &Circumstances<'_>,
     ) -> Result<Access, Refusal> {
         let now = self.clock.now();
+        let (own, proven, known) = self.prove(directory, credential, circumstances, now)?;
+        let access = check_base(directory, own.clone(), circumstances.base, now)?;
+        if let Some(grant) = access.grant() {
+            // What the tenant asks of its own callers it asks of others' too.
+            let (tenant, grant) = (access.tenant(), Some(grant.id.clone()));
+            proven.meets(tenant, circumstances, now).map_err(|unmet| match unmet {
+                Unmet::Refused(reason) => delegated::refusal(own, tenant.name.clone(), grant, reason),
+                Unmet::Nonce(reason) => Refusal::Proof {
+                    reason,
+                    nonce: ProofNonce::Wanted,
+                    claimed: known.map(|known| Box::new(known.claimed.clone())),
+                },
+            })?;
+        }
+        Ok(access)
+    }
+
+    /// Who shows this credential at the base of its own tenant, and in which other tenants it may read now.
+    pub fn delegated(
+        &self,
+        directory: &Directory,
+        credential: &Credential<'_>,
+        circumstances: &Circumstances<'_>,
+    ) -> Result<Delegated, Refusal> {
+        let now = self.clock.now();
+        let (own, proven, _) = self.prove(directory, credential, circumstances, now)?;
+        let own = check_base(directory, own, circumstances.base, now)?;
+        if let Err(reason) = delegated::says_so(&own) {
+            let asked = own.tenant().name.clone();
+            return Err(delegated::refusal(own, asked, None, reason));
+        }
+        let mut withheld = Vec::new();
+        let mut grantors = delegated::all(directory, &own, now);
+        grantors.retain(|access| match proven.meets(access.tenant(), circumstances, now) {
+            Ok(()) => true,
+            Err(Unmet::Refused(reason) | Unmet::Nonce(reason)) => {
+                withheld.push((Arc::clone(access.tenant()), reason));
+                false
+            }
+        });
+        Ok(Delegated { own, grantors, withheld })
+    }
+
+    /// Who shows this credential, in their own tenant, having proven what that asks for.
+    fn prove(
+        &self,
+        directory: &Directory,
+        credential: &Credential<'_>,
+        circumstances: &Circumstances<'_>,
+        now: DateTime<Utc>,
+    ) -> Result<(Access, Proven, Option<Arc<Known>>), Refusal> {
         let (token, proof) = match *credential {
             Credential::Bearer(token) => (token, None),
             Credential::Dpop { token, proof } => (token, Some(Proof { proof, token })),
             Credential::ApiKey(text) => {
                 let access = api_key::admit(directory, text, circumstances, now)?;
                 self.used_keys.note(&access, now);
-                return check_base(access, circumstances.base);
+                return Ok((access, Proven::default(), None));
             }
         };
         let (known, access) = self.admit(directory, token, now)?;
-        self.prover.prove(&access, &known.claimed, proof, circumstances, now)?;
-        check_base(access, circumstances.base)
+        let proven = self.prover.prove(&access, &known.claimed, proof, circumstances, now)?;
+        Ok((access, proven, Some(known)))
     }
 
     /// What a token says that is good now, whoever shows it: for introspection (RFC 7662), where the party that asks is
     /// not the one that would have to prove anything, and for nothing else.
     pub fn introspect(&self, directory: &Directory, token: &str) -> Result<Access, Refusal> {
-        let (_, access) = self.admit(directory, token, self.clock.now())?;
-        let base = Base::Tenant(access.tenant().name.clone());
-        check_base(access, &base)
+        let now = self.clock.now();
+        let (_, access) = self.admit(directory, token, now)?;
+        check_base(directory, access, &Base::Global, now)
     }
 
     /// A token that is good in itself.
@@ -184,9 +242,10 @@ impl Verifier {
     }
 }
 
-/// Whether a caller's own base was asked, and its tenant serves.
-fn check_base(access: Access, base: &Base) -> Result<Access, Refusal> {
+/// Whether a base is the caller's, or lets it in, and its tenant serves.
+fn check_base(directory: &Directory, access: Access, base: &Base, now: DateTime<Utc>) -> Result<Access, Refusal> {
     match base {
+        Base::Fhir(name) if *name != access.tenant().name => delegated::admit(directory, access, name, now),
         Base::Tenant(name) if *name != access.tenant().name => Err(Refusal::WrongTenant(Box::new(Caller::new(access)))),
         _ if access.tenant().status == TenantStatus::Suspended => {
             Err(Refusal::Suspended(Box::new(Caller::new(access))))
@@ -237,13 +296,15 @@ impl Known {
         let reach = Reach::of(&scopes, Who { patient: claims.patient.as_deref(), user: &user });
         let expires = DateTime::from_timestamp_millis(claims.expires).unwrap_or(DateTime::<Utc>::MIN_UTC);
         let subject = std::mem::take(&mut claims.subject);
+        let entries: Vec<Entry> = std::mem::take(&mut claims.delegations).into_iter().map(Entry::of).collect();
+        let size = size + entries.len() * ENTRY;
         let holder = Holder {
             client: claims.client.take(),
             patient: claims.patient.take(),
             encounter: claims.encounter.take(),
             fhir_user: claims.fhir_user.take(),
             jti: claims.jti.take(),
-            delegations: std::mem::take(&mut claims.delegations),
+            entries,
             tier: claims.tier.take(),
             issued: claims.issued.and_then(DateTime::from_timestamp_millis),
             approval: claims.approval.take(),

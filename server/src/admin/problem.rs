@@ -10,7 +10,7 @@ use poem::{
 use serde::Serialize;
 use vitals_access::tenant::TenantName;
 use vitals_store::{
-    control::{ControlError, issuers::IssuerError, poll::Stale},
+    control::{ControlError, grants::GrantError, issuers::IssuerError, poll::Stale},
     migrate::MigrateError,
     urls::ConnectError,
 };
@@ -248,7 +248,10 @@ impl From<ControlError> for Problem {
             ControlError::Issuer(
                 IssuerError::SecondSpelling { .. } | IssuerError::Differs { .. } | IssuerError::OperatorOnly(_),
             ) => Self::conflict("issuer registered otherwise", detail()),
-            ControlError::Isolation(_) | ControlError::Issuer(_) => Self::unprocessable(detail()),
+            ControlError::Grant(GrantError::TooMany) => Self::conflict("too many grants", detail()),
+            ControlError::Isolation(_) | ControlError::Issuer(_) | ControlError::Grant(_) => {
+                Self::unprocessable(detail())
+            }
             ControlError::Full(_) | ControlError::NotSetUp => Self::unavailable("no role left", detail()),
             ControlError::Unsettled { .. } | ControlError::InUse(_) => Self::unavailable("tenant in use", detail()),
             ControlError::Database { .. } => {

@@ -8,9 +8,9 @@ use tokio::{
 };
 use uuid::Uuid;
 use vitals_access::{audit::AuditRecord, clock::Clock, tenant::TenantRole};
-use vitals_store::audit::{Appender, AuditError, Outcome};
+use vitals_store::audit::{Appender, AuditError, Head, Outcome};
 
-use super::{AuditFigures, AuditUnavailable, Item, QUEUE, settle::Settlement};
+use super::{AuditFigures, AuditUnavailable, Item, QUEUE, heads, settle::Settlement};
 
 /// Records of one insert; about a megabyte.
 const BATCH: usize = 1_024;
@@ -36,6 +36,10 @@ pub(super) struct Append {
     /// Written, and not known to be on disk: what may leave an outbox after the next flush.
     settling: Vec<(TenantRole, Uuid)>,
     flush_at: Option<Instant>,
+    /// Who keeps the ends of the chains elsewhere, how often, and when next.
+    heads: Option<mpsc::UnboundedSender<Vec<Head>>>,
+    heads_every: Duration,
+    heads_at: Instant,
     pause: Duration,
     failing_since: Option<Instant>,
     settlement: Arc<Settlement>,
@@ -59,12 +63,22 @@ impl Append {
             held: Vec::with_capacity(BATCH),
             settling: Vec::new(),
             flush_at: None,
+            heads: None,
+            heads_every: heads::EVERY,
+            heads_at: Instant::now() + heads::EVERY,
             pause: FIRST_PAUSE,
             failing_since: None,
             settlement,
             figures,
             clock,
         }
+    }
+
+    /// Has the ends of the chains sent to somebody every so often, where there is somebody.
+    pub(super) fn keep_heads(&mut self, every: Duration, taken: Option<mpsc::UnboundedSender<Vec<Head>>>) {
+        self.heads = taken;
+        self.heads_every = every;
+        self.heads_at = Instant::now() + every;
     }
 
     /// Runs until stopped and the queue is empty.
@@ -76,13 +90,18 @@ impl Append {
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             if self.held.is_empty() {
-                let flush_at = self.flush_at;
+                let (flush_at, heads_at) = (self.flush_at, self.heads_at);
+                let has_heads = self.heads.is_some() && self.appender.has_heads();
                 tokio::select! {
                     biased;
                     () = stopped(&mut self.stop), if !self.queue.is_closed() => { self.queue.close(); continue }
                     taken = self.queue.recv_many(&mut self.held, BATCH) => if taken == 0 { break },
                     () = sleep_until(flush_at.unwrap_or_else(Instant::now)), if flush_at.is_some() => {
                         self.flush().await;
+                        continue;
+                    }
+                    () = sleep_until(heads_at), if has_heads => {
+                        self.send_heads().await;
                         continue;
                     }
                     _ = ping.tick() => {
@@ -95,8 +114,30 @@ impl Append {
             if self.flush_at.is_some_and(|at| at <= Instant::now()) || self.appender.unflushed() >= UNFLUSHED {
                 self.flush().await;
             }
+            if self.heads_at <= Instant::now() {
+                self.send_heads().await;
+            }
         }
         self.flush().await;
+        self.send_heads().await;
+    }
+
+    /// Sends the ends of the chains that grew to who keeps them, once everything up to them is on disk.
+    async fn send_heads(&mut self) {
+        self.heads_at = Instant::now() + self.heads_every;
+        if self.heads.is_none() || !self.appender.has_heads() {
+            return;
+        }
+        if self.appender.unflushed() > 0 {
+            self.flush().await;
+        }
+        let heads = self.appender.take_heads();
+        if let Some(taken) = &self.heads
+            && !heads.is_empty()
+        {
+            // Nobody takes them any more only when the process ends in disorder.
+            let _ = taken.send(heads);
+        }
     }
 
     async fn batch(&mut self) {

@@ -15,6 +15,8 @@ pub struct AuditFigures {
     queued: AtomicU64,
     last_failure: AtomicI64,
     broken: AtomicBool,
+    heads: AtomicU64,
+    heads_missed: AtomicU64,
 }
 
 impl AuditFigures {
@@ -63,6 +65,16 @@ impl AuditFigures {
         self.last_failure.load(Relaxed)
     }
 
+    /// How often heads were kept outside the database.
+    pub fn heads(&self) -> u64 {
+        self.heads.load(Relaxed)
+    }
+
+    /// How often they could not be.
+    pub fn heads_missed(&self) -> u64 {
+        self.heads_missed.load(Relaxed)
+    }
+
     /// Whether the last attempt succeeded.
     pub fn is_writable(&self) -> bool {
         !self.broken.load(Relaxed)
@@ -98,6 +110,14 @@ impl AuditFigures {
 
     pub(super) fn recover(&self, records: usize) {
         self.recovered.fetch_add(records as u64, Relaxed);
+    }
+
+    pub(super) fn kept_heads(&self) {
+        self.heads.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn missed_heads(&self) {
+        self.heads_missed.fetch_add(1, Relaxed);
     }
 
     pub(super) fn queue(&self, records: usize) {

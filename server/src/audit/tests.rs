@@ -17,7 +17,7 @@ use vitals_store::{
         AuditReader, Claim, Direction, Durability, Leftover, OutboxSession, Verification, Verify, new_writer, verify,
     },
     control::{
-        grants, jobs, roles,
+        jobs, privileges, roles,
         tenants::{self, Isolation, NewTenant},
     },
     embedded::{Embedded, EmbeddedOptions},
@@ -50,7 +50,7 @@ impl World {
         setup::cluster(&urls).await.unwrap();
         let mut admin = urls::connect(&urls.app_admin().unwrap()).await.unwrap();
         migrate::control(&mut admin, SystemClock.now()).await.unwrap();
-        grants::apply(&mut admin, &urls.login_names().unwrap()).await.unwrap();
+        privileges::apply(&mut admin, &urls.login_names().unwrap()).await.unwrap();
         roles::replenish(&mut admin, SystemClock.now()).await.unwrap();
         let mut audit = urls::connect(&urls.audit_admin().unwrap()).await.unwrap();
         migrate::audit(&mut audit, SystemClock.now()).await.unwrap();
@@ -58,7 +58,7 @@ impl World {
     }
 
     async fn writer(&self) -> AuditWriter {
-        AuditWriter::start(&self.urls, Durability::Prompt, Arc::new(SystemClock)).await.unwrap()
+        AuditWriter::start(&self.urls, Durability::Prompt, None, Arc::new(SystemClock)).await.unwrap()
     }
 
     async fn tenant(&self) -> Tenant {
@@ -88,7 +88,7 @@ impl World {
     }
 
     async fn verify(&self) -> Verification {
-        verify(&self.urls.audit_read, Verify { only: None, names: &HashMap::new(), heads: &[] }).await.unwrap()
+        verify(&self.urls.audit_read, Verify::everything(&HashMap::new())).await.unwrap()
     }
 
     async fn is_empty(&self, tenant: &TenantRole) -> bool {

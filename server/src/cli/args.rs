@@ -6,11 +6,15 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use vitals_access::tenant::TenantName;
 
 mod access;
+mod audit;
 mod issuer;
 
 pub use access::{
     ApiKeyCommand, ApiKeyCreateArgs, ClientCommand, ClientCreateArgs, KeyCommand, KeyRotateArgs, RevokeArgs, Switch,
     TenantLockdownArgs, TenantSetArgs, UserCommand, UserCreateArgs,
+};
+pub use audit::{
+    AuditCommand, AuditDigestArgs, AuditExportArgs, AuditSealArgs, AuditTailArgs, AuditVerifyArgs, ExportFormat,
 };
 pub use issuer::{IssuerAddArgs, IssuerCommand, IssuerRemoveArgs};
 
@@ -267,31 +271,3 @@ loaded, and the exit code is 1.
 
 An import that was broken off, however that came, goes on where it stopped when the same command is given again: the
 files are known by path, size and time of change. What comes through a pipe begins anew.";
-
-/// `vitals audit …`
-#[derive(Debug, Subcommand)]
-pub enum AuditCommand {
-    /// Check the chain of hashes; exit code 1 if it does not hold
-    Verify(AuditVerifyArgs),
-    /// Print the newest records
-    Tail(AuditTailArgs),
-}
-
-/// `vitals audit verify`
-#[derive(Debug, Args)]
-pub struct AuditVerifyArgs {
-    /// Only this tenant
-    #[arg(long, value_name = "ID")]
-    pub tenant: Option<TenantName>,
-}
-
-/// `vitals audit tail`
-#[derive(Debug, Args)]
-pub struct AuditTailArgs {
-    /// Only this tenant
-    #[arg(long, value_name = "ID")]
-    pub tenant: Option<TenantName>,
-    /// How many records
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub lines: u32,
-}

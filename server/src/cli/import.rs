@@ -117,7 +117,9 @@ impl Work<'_> {
 
         let logins = (0..LOGINS).map(|slot| opened.urls.login(slot)).collect::<Result<Vec<_>, _>>()?;
         let versions = ServedVersions { oldest: SchemaVersions::oldest(), newest: SchemaVersions::newest() };
-        let audit = AuditWriter::start(&opened.urls, Durability::Prompt, Arc::clone(&opened.clock)).await?;
+        let audit =
+            AuditWriter::start(&opened.urls, Durability::Prompt, opened.heads_if_keyed(), Arc::clone(&opened.clock))
+                .await?;
         let loader = Arc::new(Loader {
             access,
             pool: TenantPool::new(&logins, PoolLimits::default(), versions)?,

@@ -15,6 +15,7 @@ use vitals_store::{
 
 use super::CommandError;
 use crate::{
+    audit::heads::{self, HeadsOptions},
     clock::SystemClock,
     config::{Database, MasterKeySource, Secret, Settings},
 };
@@ -95,7 +96,7 @@ impl<'s> Opened<'s> {
         migrate::control(&mut admin, now).await?;
         let mut audit = urls::connect(&self.urls.audit_admin()?).await?;
         migrate::audit(&mut audit, now).await?;
-        control::grants::apply(&mut admin, &self.urls.login_names()?).await?;
+        control::privileges::apply(&mut admin, &self.urls.login_names()?).await?;
         control::roles::replenish(&mut admin, now).await?;
         Ok(report)
     }
@@ -117,6 +118,27 @@ impl<'s> Opened<'s> {
             MasterKeySource::File(path) => MasterKey::load(path)?,
             MasterKeySource::Environment(text) => MasterKey::parse(text.expose())?,
         })
+    }
+
+    /// Where the ends of the audit chains are kept, signed under this key.
+    pub fn heads(&self, master_key: &MasterKey) -> HeadsOptions {
+        HeadsOptions {
+            folder: self.settings.audit_heads.clone(),
+            syslog: self.settings.audit_heads_syslog.clone(),
+            witness: heads::witness(master_key),
+            every: heads::EVERY,
+        }
+    }
+
+    /// The same for a command, which keeps heads only where it has the master key anyway: it makes none for this.
+    pub fn heads_if_keyed(&self) -> Option<HeadsOptions> {
+        self.master_key_if_there().map(|master_key| self.heads(&master_key))
+    }
+
+    /// The master key, where there is one already.
+    pub fn master_key_if_there(&self) -> Option<MasterKey> {
+        let is_made = self.settings.master_key != MasterKeySource::DataDirectory || self.master_key_file().exists();
+        if is_made { self.master_key().ok() } else { None }
     }
 
     fn master_key_file(&self) -> PathBuf {

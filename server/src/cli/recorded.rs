@@ -16,7 +16,8 @@ use vitals_access::{
 };
 use vitals_store::audit::{Appender, Durability, Outcome, new_writer};
 
-use super::{CommandError, Opened};
+use super::{CommandError, Opened, print};
+use crate::audit::heads::{Keeper, Of};
 
 /// The reason of a record that tells of an intention, as the operator's listener writes it too.
 const BEGUN: &str = "begun";
@@ -28,6 +29,7 @@ const MAX_USER: usize = 64;
 /// Writes the record of one command.
 pub struct Recorder {
     appender: Appender,
+    heads: Option<Keeper>,
     clock: Arc<dyn Clock>,
     user: String,
 }
@@ -38,7 +40,8 @@ impl Recorder {
         let mut appender = Appender::new(&opened.urls, Durability::Strict, new_writer());
         let (checked, user) = tokio::join!(appender.check(), user());
         checked.map_err(|error| not_done(&CommandError::from(error).to_string()))?;
-        Ok(Self { appender, clock: Arc::clone(&opened.clock), user })
+        let heads = opened.heads_if_keyed().map(|options| Keeper::new(options, Of::Commands));
+        Ok(Self { appender, heads, clock: Arc::clone(&opened.clock), user })
     }
 
     /// A record of a command about the whole installation.
@@ -91,11 +94,36 @@ impl Recorder {
         }))
     }
 
+    /// Writes that these things are done, or says why it cannot.
+    pub async fn note(&mut self, mut records: Vec<AuditRecord>) -> Result<(), String> {
+        for record in &mut records {
+            record.decision = Decision::Allowed;
+        }
+        self.write_all(&records.iter().collect::<Vec<_>>()).await
+    }
+
     async fn write(&mut self, record: &AuditRecord) -> Result<(), String> {
-        match self.appender.append(&[record]).await {
-            Ok(outcomes) if outcomes.iter().all(|outcome| *outcome == Outcome::Written) => Ok(()),
+        self.write_all(&[record]).await
+    }
+
+    async fn write_all(&mut self, records: &[&AuditRecord]) -> Result<(), String> {
+        match self.appender.append(records).await {
+            Ok(outcomes) if outcomes.iter().all(|outcome| *outcome == Outcome::Written) => {
+                self.keep_heads().await;
+                Ok(())
+            }
             Ok(_) => Err("the audit store cannot take it".to_owned()),
             Err(error) => Err(CommandError::from(error).to_string()),
+        }
+    }
+}
+
+impl Recorder {
+    /// Keeps where the chains end now. A command that cannot has done its work all the same.
+    async fn keep_heads(&mut self) {
+        let Some(keeper) = &mut self.heads else { return };
+        if let Err(error) = keeper.keep(self.appender.take_heads(), &*self.clock).await {
+            print::note(&format!("the head of the audit chain cannot be kept outside of the database: {error}"));
         }
     }
 }

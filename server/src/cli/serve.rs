@@ -6,11 +6,11 @@ use poem::endpoint::ToDynEndpoint;
 use tokio::signal::unix::{SignalKind, signal};
 use vitals_store::{audit::Durability, control, embedded::ServeLock, migrate, pool::PoolLimits, posture};
 
-use super::{CommandError, Exit, Needs, Opened};
+use super::{CommandError, Exit, Needs, Opened, print};
 use crate::{
     admin::{self, Operator},
     app::{self, Parts},
-    config::{AuditDurability, Settings},
+    config::{AuditDurability, Database, Settings},
     egress::Egress,
     listen::{Listener, Stopper, stop_signal},
     public::Public,
@@ -36,6 +36,15 @@ pub async fn serve(
     ready: impl AsyncFnOnce(&Arc<App>, &Opened<'_>) -> Result<(), CommandError>,
 ) -> Result<Exit, CommandError> {
     settings.check_serving().map_err(|error| CommandError::usage(error.to_string()))?;
+    if cfg!(feature = "bench-without-audit") {
+        let own = settings.database == Database::Embedded && settings.listen.ip().is_loopback();
+        if !own {
+            return Err(CommandError::new(
+                "this build leaves no audit records: it serves an embedded database on loopback",
+            ));
+        }
+        print::note("this build leaves no audit records: it is for measurements alone");
+    }
     // Ports first: the commonest mistake is told before anything is started.
     let public = Listener::bind(settings.listen, "--listen").await?;
     let operator = Listener::bind(settings.operator_listen, "--operator-listen").await?;
@@ -79,7 +88,7 @@ async fn serve_on(
     let public_url = settings.public_url(public.local())?.as_str().trim_end_matches('/').to_owned();
     let app = app::start(Parts {
         urls: opened.urls.clone(),
-        master_key,
+        master_key: master_key.clone(),
         public_url: public_url.clone(),
         clock: Arc::clone(&opened.clock),
         durability: match settings.audit_durability {
@@ -87,6 +96,7 @@ async fn serve_on(
             AuditDurability::Strict => Durability::Strict,
         },
         queries: settings.audit_queries,
+        heads: Some(opened.heads(&master_key)),
         pool: PoolLimits::default(),
         egress: Egress::new(settings.egress_allow.clone(), vec![public.local(), operator.local()]),
         tls: tls.clone(),

@@ -1,13 +1,14 @@
 //! The TOML file (`--config`): keys are the flags without their dashes, values are texts, lists of texts for options
-//! that repeat. Read by hand and not through serde, because serde's errors repeat the value they dislike, and the
+//! that repeat; and the tables of limits (`limits.rs`). Read by hand and not through serde, because serde's errors repeat the value they dislike, and the
 //! value may be a password.
 
 use std::{collections::BTreeMap, path::Path};
 
-use super::ConfigError;
+use super::{ConfigError, limits};
+use crate::limit::settings::LimitSettings;
 
 /// The keys that the file may hold: every flag but `config` itself.
-const KEYS: [&str; 20] = [
+const KEYS: [&str; 23] = [
     "database-url",
     "database-url-file",
     "admin-database-url",
@@ -25,8 +26,11 @@ const KEYS: [&str; 20] = [
     "tls-client-auth",
     "tls-client-crl",
     "trusted-proxy",
+    "redis-url",
     "audit-durability",
     "audit-queries",
+    "audit-heads",
+    "audit-heads-syslog",
     "log",
 ];
 
@@ -37,6 +41,8 @@ const LISTS: [&str; 2] = ["egress-allow", "trusted-proxy"];
 #[derive(Debug, Default)]
 pub(super) struct ConfigFile {
     values: BTreeMap<&'static str, String>,
+    /// The tables `tiers`, `costs` and `limits`.
+    pub(super) limits: LimitSettings,
 }
 
 impl ConfigFile {
@@ -52,11 +58,12 @@ impl ConfigFile {
     }
 
     pub(super) fn parse(name: &str, text: &str) -> Result<Self, ConfigError> {
-        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+        let mut table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
             let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
             // Neither the error's own text nor the line is repeated: both may hold a password.
             ConfigError::NotToml { path: name.to_owned(), line }
         })?;
+        let limits = limits::take(name, &mut table)?;
         let mut values = BTreeMap::new();
         for (key, value) in table {
             let Some(known) = KEYS.into_iter().find(|known| *known == key) else {
@@ -76,7 +83,7 @@ impl ConfigFile {
             };
             values.insert(known, text);
         }
-        Ok(Self { values })
+        Ok(Self { values, limits })
     }
 
     /// The value of a key, if the file has it.

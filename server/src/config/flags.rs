@@ -83,6 +83,10 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "CIDR", value_delimiter = ',')]
     pub trusted_proxy: Vec<String>,
 
+    /// Redis that servers share their limits through; without it each counts by itself
+    #[arg(long, global = true, value_name = "URL")]
+    pub redis_url: Option<Secret>,
+
     /// When an answer may leave: its audit record committed (prompt) or on disk (strict) [default: prompt]
     #[arg(long, global = true, value_name = "prompt|strict")]
     pub audit_durability: Option<String>,
@@ -90,6 +94,14 @@ pub struct Flags {
     /// What the trail keeps of searches: names of their parameters, or codes, dates and ids too [default: names]
     #[arg(long, global = true, value_name = "full|names")]
     pub audit_queries: Option<String>,
+
+    /// Folder where the ends of the audit chains are kept, signed, outside the database [default: heads under --data-dir]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub audit_heads: Option<String>,
+
+    /// A syslog that is told them as well (RFC 5424)
+    #[arg(long, global = true, value_name = "udp://HOST:PORT|tcp://HOST:PORT|/dev/log")]
+    pub audit_heads_syslog: Option<String>,
 
     /// Form of the log on standard error [default: json]
     #[arg(long, global = true, value_name = "json|pretty")]

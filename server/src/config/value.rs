@@ -4,6 +4,7 @@
 use std::{
     fmt,
     net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
     str::FromStr,
     time::Duration,
 };
@@ -37,6 +38,36 @@ impl FromStr for AuditDurability {
             "prompt" => Ok(Self::Prompt),
             "strict" => Ok(Self::Strict),
             _ => Err(BadValue::new("must be prompt or strict")),
+        }
+    }
+}
+
+/// Where a syslog takes messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SyslogAddress {
+    /// Over UDP, by host and port.
+    Udp(String),
+    /// Over TCP, by host and port.
+    Tcp(String),
+    /// At a socket of this machine.
+    Socket(PathBuf),
+}
+
+impl FromStr for SyslogAddress {
+    type Err = BadValue;
+
+    fn from_str(text: &str) -> Result<Self, BadValue> {
+        let wrong =
+            || BadValue::new("must be udp://HOST:PORT, tcp://HOST:PORT or the path of a socket, such as /dev/log");
+        let with_port = |peer: &str| {
+            let port = peer.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port.parse::<u16>());
+            if matches!(port, Some(Ok(_))) { Ok(peer.to_owned()) } else { Err(wrong()) }
+        };
+        match text.split_once("://") {
+            Some(("udp", peer)) => with_port(peer).map(Self::Udp),
+            Some(("tcp", peer)) => with_port(peer).map(Self::Tcp),
+            None if text.starts_with('/') => Ok(Self::Socket(text.into())),
+            _ => Err(wrong()),
         }
     }
 }

@@ -5,11 +5,13 @@
 //! hidden in another one from a proxy that reads them otherwise, and no client needs them. So the first of them ends
 //! what hyper gets to read: a head that holds one is handed on, to be refused and noted, and nothing behind it.
 
+use super::frames::{Earned, Frames};
+
 /// Most digits of a chunk's size: more than any body may have.
 const MAX_SIZE_DIGITS: usize = 8;
 /// As much of a line as is kept; hyper refuses a head that is longer than this, and takes no such line elsewhere.
 const MAX_LINE: usize = 64 * 1024;
-/// The first line of HTTP/2 by prior knowledge, which has frames and is not read along.
+/// The first line of HTTP/2, whose frames are only counted.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0";
 
 /// What is being read.
@@ -65,6 +67,7 @@ pub(super) struct Framing {
     heads: usize,
     /// The head that was ambiguous, counted from 1.
     refused: Option<usize>,
+    frames: Frames,
 }
 
 impl Framing {
@@ -77,12 +80,22 @@ impl Framing {
             ambiguous: false,
             heads: 0,
             refused: None,
+            frames: Frames::new(),
         }
     }
 
     /// Which head was ambiguous, counted from 1.
     pub(super) const fn refused(&self) -> Option<usize> {
         self.refused
+    }
+
+    /// Whether more frames came in that carry nothing than anybody needs; then nothing more is read.
+    pub(super) fn flooded(&mut self, earned: Earned) -> bool {
+        let flooded = self.part == Part::Frames && self.frames.are_too_many(earned);
+        if flooded {
+            self.part = Part::Broken;
+        }
+        flooded
     }
 
     /// Whether there is anything more to read.
@@ -100,7 +113,10 @@ impl Framing {
         while at < bytes.len() {
             let rest = &bytes[at..];
             at += match self.part {
-                Part::Frames => rest.len(),
+                Part::Frames => {
+                    self.frames.take(rest);
+                    rest.len()
+                }
                 Part::Refused | Part::Broken => return at,
                 Part::Body(left) => self.skip(rest, left, Part::Body, Part::Head),
                 // Two bytes more than its size.

@@ -16,7 +16,10 @@ use std::{
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::framing::{Framing, Open};
+use super::{
+    frames::Earned,
+    framing::{Framing, Open},
+};
 
 /// How long a connection may stay in each state.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +47,10 @@ impl Limits {
 /// Bytes that count as progress: a reader that takes a few bytes at a time to stay alive does not get there.
 const PROGRESS: usize = 16 * 1024;
 
+/// Requests of HTTP/2 that a client may give up before they are answered, beyond as many as were answered: what it gave
+/// up is worked on all the same (rapid reset, CVE-2023-44487; h2 itself bounds those it has not handed on).
+const GIVEN_UP: usize = 100;
+
 /// Why a connection has to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Overdue {
@@ -67,8 +74,11 @@ pub(super) struct State {
     moved_at: Instant,
     written: usize,
     blocked_since: Option<Instant>,
-    /// Requests that began so far.
+    /// Requests that began so far, and those whose client did not wait for the answer.
     requests: usize,
+    given_up: usize,
+    /// Bytes written so far.
+    written_in_all: usize,
     framing: Framing,
 }
 
@@ -85,6 +95,8 @@ impl State {
             written: 0,
             blocked_since: None,
             requests: 0,
+            given_up: 0,
+            written_in_all: 0,
             framing: Framing::new(),
         }
     }
@@ -130,8 +142,24 @@ impl State {
         }
     }
 
+    /// Whether the other side sends what only costs: frames that carry nothing, or requests that it gives up.
+    pub(super) fn abused(&mut self, now: Instant) -> bool {
+        let earned = Earned {
+            age: now.saturating_duration_since(self.opened),
+            requests: self.requests as u64,
+            written: self.written_in_all as u64,
+        };
+        let answered = self.requests - self.given_up.min(self.requests);
+        self.framing.flooded(earned) || (self.multiplexed && self.given_up > GIVEN_UP + answered)
+    }
+
+    pub(super) fn given_up(&mut self) {
+        self.given_up += 1;
+    }
+
     pub(super) fn wrote(&mut self, bytes: usize, now: Instant) {
         self.written = self.written.saturating_add(bytes);
+        self.written_in_all = self.written_in_all.saturating_add(bytes);
         if self.written >= PROGRESS {
             self.written = 0;
             self.moved_at = now;
@@ -168,7 +196,7 @@ impl Watch {
     /// Notes that a request's head is complete, until the value that comes back is dropped.
     pub(super) fn request(&self, multiplexed: bool) -> InFlight {
         self.state().request_began(Instant::now(), multiplexed);
-        InFlight(self.clone())
+        InFlight { watch: self.clone(), answered: false }
     }
 
     /// Whether two readers could read the end of the request that began last differently.
@@ -180,11 +208,26 @@ impl Watch {
 
 /// A request being answered.
 #[derive(Debug)]
-pub(super) struct InFlight(Watch);
+pub(super) struct InFlight {
+    watch: Watch,
+    answered: bool,
+}
+
+impl InFlight {
+    /// There is an answer; whether it is taken is another thing.
+    fn answered(mut self) -> Self {
+        self.answered = true;
+        self
+    }
+}
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.state().request_ended(Instant::now());
+        let mut state = self.watch.state();
+        if !self.answered {
+            state.given_up();
+        }
+        state.request_ended(Instant::now());
     }
 }
 
@@ -196,7 +239,7 @@ pub(super) struct Answering<B> {
 
 impl<B> Answering<B> {
     pub(super) fn new(body: B, in_flight: InFlight) -> Self {
-        Self { body, in_flight }
+        Self { body, in_flight: in_flight.answered() }
     }
 }
 
@@ -206,7 +249,7 @@ impl<B: Body + Unpin> Body for Answering<B> {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        self.in_flight.0.state().moved_at = Instant::now();
+        self.in_flight.watch.state().moved_at = Instant::now();
         Poll::Ready(frame)
     }
 
@@ -252,9 +295,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         ready!(Pin::new(&mut self.socket).poll_read(cx, buffer))?;
         let arrived = buffer.filled().len() - before;
         if arrived > 0 {
-            let mut state = self.watch.state();
-            state.received(Instant::now());
+            let (mut state, now) = (self.watch.state(), Instant::now());
+            state.received(now);
             let kept = state.framing.take(&buffer.filled()[before..]);
+            if state.abused(now) {
+                return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+            }
             let open = state.framing.open();
             drop(state);
             buffer.set_filled(before + kept);

@@ -68,7 +68,7 @@ fn refused(refusal: &Refusal) -> OauthError {
         Refusal::BadRequest(_) => {
             (StatusCode::BAD_REQUEST, "invalid_request", challenge("Bearer error=\"invalid_request\""))
         }
-        Refusal::WrongTenant(_) | Refusal::Suspended(_) => {
+        Refusal::WrongTenant(_) | Refusal::NotDelegated(_) | Refusal::Suspended(_) => {
             (StatusCode::FORBIDDEN, "access_denied", challenge("Bearer"))
         }
         _ => (StatusCode::UNAUTHORIZED, "invalid_token", challenge("Bearer error=\"invalid_token\"")),

@@ -148,10 +148,13 @@ impl Request<'_> {
         Ok(())
     }
 
-    /// The bases under which an absolute reference is one to this tenant.
+    /// The bases under which an absolute reference is one to this tenant. The one whose tenant is the token's is the own
+    /// one's of a caller from elsewhere, and not this.
     pub fn bases(&self, access: &Access) -> [String; 2] {
         let public = &self.app.public_url;
-        [format!("{public}/t/{}/fhir", access.tenant().name), format!("{public}/fhir")]
+        let base = format!("{public}/t/{}/fhir", access.tenant().name);
+        let common = if access.grant().is_some() { base.clone() } else { format!("{public}/fhir") };
+        [base, common]
     }
 }
 

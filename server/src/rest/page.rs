@@ -1,7 +1,7 @@
 //! Page links: everything a page needs, sealed, so that nothing shows in an address and nothing can be changed.
 //!
-//! A link is good for an hour and for the caller it was made for: same issuer, subject, client, scopes and patient.
-//! It is opened under the tenant's role, so another tenant's link does not open at all. Whoever follows it is
+//! A link is good for an hour and for the caller it was made for: same issuer, subject, client, scopes and patient, and for
+//! a caller of another tenant the same grant and the same scopes there. It is opened under the tenant's role, so another tenant's link does not open at all. Whoever follows it is
 //! authenticated and judged again like anyone else.
 
 use aws_lc_rs::digest;
@@ -102,10 +102,16 @@ fn caller(access: &Access) -> String {
     let mut scopes: Vec<&str> = access.scopes().texts().iter().map(String::as_str).collect();
     scopes.sort_unstable();
     scopes.dedup();
+    let mut elsewhere: Vec<&str> = access.delegated_scopes().iter().map(String::as_str).collect();
+    elsewhere.sort_unstable();
+    elsewhere.dedup();
+    // What is listed first has a known length, so that nothing of one list can stand in another.
+    let (count, grant) = (scopes.len().to_string(), access.grant().map_or("", |grant| grant.id.as_str()));
     let mut context = digest::Context::new(&digest::SHA256);
     let parts = [access.issuer(), access.subject(), access.client().unwrap_or_default()];
     let confined = [access.patient().unwrap_or_default(), access.fhir_user().unwrap_or_default()];
-    for part in parts.into_iter().chain(confined).chain(scopes) {
+    let under = [access.acting().role.as_str(), grant, count.as_str()];
+    for part in parts.into_iter().chain(confined).chain(under).chain(scopes).chain(elsewhere) {
         context.update(&(part.len() as u64).to_be_bytes());
         context.update(part.as_bytes());
     }

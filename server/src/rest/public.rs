@@ -10,6 +10,7 @@ use vitals_access::{
     access::Access,
     refusal::{ProofNonce, Refusal},
     tenant::TenantName,
+    verifier::Base,
 };
 use vitals_fhir::{
     catalog,
@@ -293,7 +294,13 @@ async fn endpoint(app: &Arc<App>, mut incoming: Incoming, base: &FhirBase, addre
                 "The address is longer than 16 kB: send a search as a form to _search.",
             ));
         }
-        let access = caller(app, &incoming, pairs.as_deref().unwrap_or_default(), base, &mut record).await?;
+        let access = fhir_caller(app, &incoming, pairs.as_deref().unwrap_or_default(), base, &mut record).await?;
+        let access = match operation {
+            Some(operation) if access.grant().is_some() => {
+                Arc::new(access.asking(operation.resource, operation.letter))
+            }
+            _ => access,
+        };
         tracing::Span::current().record("tenant.id", access.tenant().name.as_str());
         trail::by(&mut record, &access, operation);
         let query = pairs.map_err(Failure::malformed)?;
@@ -372,7 +379,7 @@ fn take(incoming: &mut Incoming) -> Incoming {
     }
 }
 
-/// The verified caller of a request; who is refused is noted in the record.
+/// The verified caller of a request, of the tenant itself alone; who is refused is noted in the record.
 pub(crate) async fn caller(
     app: &App,
     incoming: &Incoming,
@@ -380,7 +387,29 @@ pub(crate) async fn caller(
     base: &FhirBase,
     record: &mut vitals_access::audit::AuditRecord,
 ) -> Result<Arc<Access>, Failure> {
-    let refusal = match credentials::caller(app, incoming, query, &base.for_verifier()).await {
+    admitted(app, incoming, query, base, &base.for_verifier(), record).await
+}
+
+/// The verified caller of a request to a FHIR base, of the tenant itself or of another that has its grant.
+async fn fhir_caller(
+    app: &App,
+    incoming: &Incoming,
+    query: &[(String, String)],
+    base: &FhirBase,
+    record: &mut vitals_access::audit::AuditRecord,
+) -> Result<Arc<Access>, Failure> {
+    admitted(app, incoming, query, base, &base.for_delegates(), record).await
+}
+
+async fn admitted(
+    app: &App,
+    incoming: &Incoming,
+    query: &[(String, String)],
+    base: &FhirBase,
+    judged: &Base,
+    record: &mut vitals_access::audit::AuditRecord,
+) -> Result<Arc<Access>, Failure> {
+    let refusal = match credentials::caller(app, incoming, query, judged).await {
         Ok(access) => return Ok(access),
         Err(Unverified::Unavailable) => return Err(Failure::unavailable("token cannot be judged")),
         Err(Unverified::Refused(refusal)) => refusal,
@@ -424,6 +453,14 @@ fn of_refusal(refusal: &Refusal) -> Failure {
         Refusal::UnknownApiKey => bad_token("API key not known"),
         Refusal::UnknownIssuer(_) => bad_token("issuer not registered"),
         Refusal::UnknownKey { .. } => bad_token("key not known"),
+        // One text for all of it, whether the other tenant exists or not: what was the matter stands in the record.
+        Refusal::NotDelegated(refused) => Failure::new(
+            Kind::Forbidden,
+            IssueCode::Forbidden,
+            refused.reason,
+            "This token is not for this address. Data of another organisation needs a grant of its own, the scope \
+             org:delegated, and an entry for it in the token's delegated_access.",
+        ),
         Refusal::WrongTenant(_) => Failure::new(
             Kind::Forbidden,
             IssueCode::Forbidden,

@@ -149,7 +149,15 @@ impl FhirBase {
         }
     }
 
-    /// What the token gate compares.
+    /// What the token gate compares where callers of other tenants may have a grant.
+    pub fn for_delegates(&self) -> Base {
+        match self {
+            Self::Tenant(name) => Base::Fhir(name.clone()),
+            Self::Global => Base::Global,
+        }
+    }
+
+    /// What the token gate compares where only a tenant's own callers are let in.
     pub fn for_verifier(&self) -> Base {
         match self {
             Self::Tenant(name) => Base::Tenant(name.clone()),

@@ -114,6 +114,7 @@ pub fn by(record: &mut AuditRecord, access: &Access, operation: Option<&Operatio
 pub fn refused(record: &mut AuditRecord, refusal: &Refusal) {
     match refusal {
         Refusal::WrongTenant(caller) | Refusal::Suspended(caller) => record.by_refused(caller),
+        Refusal::NotDelegated(refused) => record.by_not_delegated(refused),
         Refusal::Invalid { claimed: Some(claimed), .. } | Refusal::Proof { claimed: Some(claimed), .. } => {
             record.by_claimed(claimed);
         }
@@ -136,11 +137,22 @@ pub fn ended(record: &mut AuditRecord, outcome: Result<u16, &Failure>) {
     }
 }
 
-/// Writes the record; without it no answer leaves. `settling` names the tenant whose outbox holds the record too.
-pub async fn leave(app: &App, record: AuditRecord, settling: Option<&TenantRole>) -> Result<(), Failure> {
-    let written = match settling {
-        None => app.audit.record(record).await,
-        Some(role) => app.audit.record_settling(record, role).await,
+/// Writes the record, and its copy for the caller's own tenant where another's was asked; without both no answer leaves.
+/// `settling` names the tenant whose outbox holds the record too.
+pub async fn leave(app: &App, mut record: AuditRecord, settling: Option<&TenantRole>) -> Result<(), Failure> {
+    let copy = record.take_copy();
+    let written = async {
+        match settling {
+            None => app.audit.record(record).await,
+            Some(role) => app.audit.record_settling(record, role).await,
+        }
     };
-    written.map_err(|_| Failure::unavailable("audit store away"))
+    let copied = async {
+        match copy {
+            Some(copy) => app.audit.record(copy).await,
+            None => Ok(()),
+        }
+    };
+    let (written, copied) = futures_util::future::join(written, copied).await;
+    written.and(copied).map_err(|_| Failure::unavailable("audit store away"))
 }

@@ -14,6 +14,7 @@ pub mod issuers;
 pub mod jobs;
 pub mod keys;
 pub mod poll;
+pub mod privileges;
 pub mod revocations;
 pub mod roles;
 pub mod servers;
@@ -65,6 +66,9 @@ pub enum ControlError {
     /// The registration of an issuer breaks a rule.
     #[error(transparent)]
     Issuer(#[from] issuers::IssuerError),
+    /// A grant breaks a rule.
+    #[error(transparent)]
+    Grant(#[from] grants::GrantError),
     /// A key cannot be sealed or opened.
     #[error("the signing key of tenant {tenant} cannot be used")]
     Seal {

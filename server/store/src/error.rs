@@ -39,6 +39,9 @@ pub enum StoreError {
         /// The column.
         column: &'static str,
     },
+    /// The database is there, and has no room: its disk or its memory is full.
+    #[error("the database has no room for {0}")]
+    Full(&'static str),
     /// Anything else the database said. The message of the database may hold values and is not shown to clients.
     #[error("statement {statement} failed with SQLSTATE {code}")]
     Database {
@@ -59,6 +62,8 @@ impl StoreError {
                     "40001" | "40P01" | "0A000" | "55P03" => Self::Collision(statement),
                     "23505" if outcome == Commits::InsertsAtChosenId => Self::Collision(statement),
                     "57014" => Self::TooSlow(statement),
+                    // Disk full, out of memory, and what a disk says that cannot be written to.
+                    "53100" | "53200" | "58030" => Self::Full(statement),
                     // The tenant went away under a request that was past the gate: table, schema or role are gone.
                     "57P01" | "57P02" | "57P03" | "53300" | "42P01" | "3F000" | "22023" => Self::Away(error),
                     _ => Self::Database { statement, code: if code.is_empty() { "-".to_owned() } else { code } },

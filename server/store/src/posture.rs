@@ -141,7 +141,7 @@ pub async fn audit(urls: &Urls) -> Result<Vec<Problem>, PostureError> {
          FROM unnest($1::text[]) AS role
          CROSS JOIN unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) AS p (privilege)
          JOIN pg_class c ON c.relnamespace = to_regnamespace('audit') AND c.relkind IN ('r', 'p')
-         WHERE NOT (p.privilege = 'INSERT' AND role = $2) AND NOT (p.privilege = 'SELECT' AND role = $3)
+         WHERE NOT (p.privilege = 'INSERT' AND role = $2 AND c.relname = 'record') AND NOT (p.privilege = 'SELECT' AND role = $3)
            AND CASE WHEN p.privilege IN ('DELETE', 'TRUNCATE') THEN has_table_privilege(role, c.oid, p.privilege)
                     ELSE has_any_column_privilege(role, c.oid, p.privilege) END
          ORDER BY 1, 2, 3 LIMIT 20",

@@ -6,7 +6,7 @@
 //! 1. [`cluster`]: roles, databases, schemas, revokes;
 //! 2. [`renew_passwords`]: only on an operator's PostgreSQL, after the password in the database URL has changed;
 //! 3. the migrations of `control` and `audit`, by the caller;
-//! 4. [`crate::control::grants::apply`]: what the serving logins may do with the control tables that are there now.
+//! 4. [`crate::control::privileges::apply`]: what the serving logins may do with the control tables that are there now.
 //!    `migrate up` repeats it after migrations of `control`.
 
 mod databases;

@@ -8,6 +8,8 @@
 
 #[path = "audit/proxy.rs"]
 mod proxy;
+#[path = "audit/sealing.rs"]
+mod sealing;
 #[path = "audit/trail.rs"]
 mod trail;
 
@@ -137,7 +139,7 @@ async fn removing_a_whole_writer_or_the_end_of_a_chain_is_found() {
     trail.tamper(&format!("DELETE FROM audit.record WHERE writer = {second} AND sequence > 5")).await;
     assert!(trail.verify().await.ok);
     let bad = trail.verify_against(&whole.heads).await.first_bad.unwrap();
-    assert_eq!((bad.writer, bad.sequence, bad.reason), (second, 15, Reason::Head));
+    assert_eq!((bad.writer, bad.sequence, bad.reason), (second, 6, Reason::Removed));
 
     // The first writer's last record is the one that the second writer's first follows.
     trail.tamper(&format!("DELETE FROM audit.record WHERE writer = {first}")).await;

@@ -10,6 +10,8 @@
 mod by_tenant;
 #[path = "control/cluster.rs"]
 mod cluster;
+#[path = "control/grants.rs"]
+mod grants;
 
 use std::{
     path::Path,
@@ -304,6 +306,10 @@ async fn the_tenant_role_reaches_its_own_tables_and_no_more() {
         "UPDATE control.key SET sealed_private = ''",
         "UPDATE control.api_key SET scopes = ''",
         "DELETE FROM control.key",
+        "UPDATE control.grant SET scopes = '{}'",
+        "UPDATE control.grant SET expires = 'infinity'",
+        "UPDATE control.grant SET grantee = grantor",
+        "DELETE FROM control.grant",
     ] {
         let error = sqlx::raw_sql(refused).execute(&mut app).await.unwrap_err();
         assert!(error.to_string().contains("permission denied"), "{refused}: {error}");

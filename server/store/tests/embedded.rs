@@ -69,7 +69,7 @@ async fn set_up(urls: &Urls) -> setup::Report {
     migrate::control(&mut admin, Utc::now()).await.unwrap();
     let mut audit = connect(&urls.audit_admin().unwrap()).await.unwrap();
     migrate::audit(&mut audit, Utc::now()).await.unwrap();
-    control::grants::apply(&mut admin, &urls.login_names().unwrap()).await.unwrap();
+    control::privileges::apply(&mut admin, &urls.login_names().unwrap()).await.unwrap();
     report
 }
 
@@ -153,7 +153,7 @@ async fn setup_may_be_repeated_and_passes_its_own_checks() {
     let began = Instant::now();
     assert_eq!(setup::cluster(&urls).await.unwrap(), setup::Report::default());
     let mut admin = connect(&urls.app_admin().unwrap()).await.unwrap();
-    control::grants::apply(&mut admin, &urls.login_names().unwrap()).await.unwrap();
+    control::privileges::apply(&mut admin, &urls.login_names().unwrap()).await.unwrap();
     eprintln!("setup again: {:?}", began.elapsed());
     assert_eq!(problems(&urls).await, Vec::<String>::new());
 

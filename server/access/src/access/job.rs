@@ -95,14 +95,18 @@ mod tests {
             settings: crate::settings::Settings::default(),
         });
         let job = StoredJob {
-            id: Uuid::nil(),
+            id: Uuid::from_u128(7),
             tenant,
             kind: "import".to_owned(),
             subject: "root".to_owned(),
             scopes: "system/Observation.cu user/*.rs patient/*.rs".to_owned(),
             created: DateTime::UNIX_EPOCH,
         };
-        let access = JobTicket { job }.access();
+        let ticket = JobTicket::from_stored_row(job);
+        assert_eq!((ticket.id(), ticket.kind()), (Uuid::from_u128(7), "import"));
+        let access = ticket.access();
+        assert_eq!(access.jti(), Some("00000000-0000-0000-0000-000000000007"));
+        assert_eq!((access.subject(), access.client()), ("root", None));
         assert_eq!(access.issuer(), "urn:vitals:job:import");
         assert!(access.may_create_at_chosen_id(ResourceType::Observation));
         assert_eq!(access.visible(ResourceType::Observation, Letter::Create), Visible::Everything);

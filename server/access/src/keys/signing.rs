@@ -3,6 +3,7 @@
 use std::{cmp::Ordering, fmt};
 
 use aws_lc_rs::{
+    agreement::{self, ECDH_P256},
     encoding::AsDer as _,
     rand::SystemRandom,
     rsa::KeySize,
@@ -107,6 +108,23 @@ impl SigningKey {
         Ok(Self { kid: kid.to_owned(), pair, pkcs8: pkcs8.to_vec() })
     }
 
+    /// The P-256 key whose private number these bytes are: the same bytes always give the same key. None where they are
+    /// no such number (zero, or not below the order of the group), which one in four thousand million are not.
+    ///
+    /// # Panics
+    /// When aws-lc cannot read a key it has just made, which means that it does not work at all.
+    pub fn derived(private: &[u8; 32]) -> Option<Self> {
+        let number = agreement::PrivateKey::from_private_key(&ECDH_P256, private).ok()?;
+        let public = number.compute_public_key().ok()?;
+        let pair =
+            EcdsaKeyPair::from_private_key_and_public_key(&ECDSA_P256_SHA256_FIXED_SIGNING, private, public.as_ref());
+        let pkcs8 = pair.ok()?.to_pkcs8v1().ok()?;
+        let mut key =
+            Self::from_pkcs8("", SigningAlgorithm::Es256, pkcs8.as_ref()).expect("a key just made can be read");
+        key.kid = key.thumbprint();
+        Some(key)
+    }
+
     /// Its id.
     pub fn kid(&self) -> &str {
         &self.kid
@@ -151,18 +169,24 @@ impl SigningKey {
         let mut token = URL_SAFE_NO_PAD.encode(header.to_string());
         token.push('.');
         token.push_str(&URL_SAFE_NO_PAD.encode(claims.to_string()));
+        let signature = self.signature(token.as_bytes());
+        token.push('.');
+        token.push_str(&signature);
+        token
+    }
+
+    /// The signature of a message alone, as it stands in a token (base64url).
+    pub(crate) fn signature(&self, message: &[u8]) -> String {
         let signature = match &self.pair {
-            Pair::Es256(pair) => sign_low(pair, token.as_bytes()),
+            Pair::Es256(pair) => sign_low(pair, message),
             Pair::Rs256(pair) => {
                 let mut signature = vec![0; pair.public_modulus_len()];
-                pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), token.as_bytes(), &mut signature)
+                pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature)
                     .expect("a loaded RSA key signs");
                 signature
             }
         };
-        token.push('.');
-        token.push_str(&URL_SAFE_NO_PAD.encode(signature));
-        token
+        URL_SAFE_NO_PAD.encode(signature)
     }
 
     fn thumbprint(&self) -> String {

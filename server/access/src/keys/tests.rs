@@ -72,7 +72,7 @@ fn unusable_keys_are_skipped_with_a_warning_and_the_rest_is_used() {
         ("string", with(rsa.jwk("k"), &[("use", json!(null))])),
         ("key_ops", with(rsa.jwk("k"), &[("key_ops", json!(["encrypt"]))])),
         ("key_ops", with(rsa.jwk("k"), &[("key_ops", json!([]))])),
-        ("key_ops", with(rsa.jwk("k"), &[("key_ops", json!("verify"))])),
+        ("no array", with(rsa.jwk("k"), &[("key_ops", json!("verify"))])),
         ("alg", with(rsa.jwk("k"), &[("alg", json!("RS512"))])),
         ("alg", with(rsa.jwk("k"), &[("alg", json!("RSA-OAEP"))])),
         ("alg", with(rsa.jwk("k"), &[("alg", json!("HS256"))])),
@@ -85,6 +85,7 @@ fn unusable_keys_are_skipped_with_a_warning_and_the_rest_is_used() {
         ("2,048", rsa_of(&rsa.modulus()[..128], &[1, 0, 1])),
         ("2,048", rsa_of(&rsa.modulus()[..255], &[1, 0, 1])),
         ("2,048", rsa_of(&[&[0; 200], &rsa.modulus()[..128]].concat(), &[1, 0, 1])),
+        ("2,048", rsa_of(&[&[0x7f], &rsa.modulus()[1..]].concat(), &[1, 0, 1])),
         ("8,192", rsa_of(&[255; 1_025], &[1, 0, 1])),
         ("exponent", rsa_of(&rsa.modulus(), &[1])),
         ("exponent", rsa_of(&rsa.modulus(), &[3])),
@@ -97,6 +98,7 @@ fn unusable_keys_are_skipped_with_a_warning_and_the_rest_is_used() {
         ("curve", with(p256.jwk("k"), &[("crv", json!("secp256k1"))])),
         ("curve", with(p256.jwk("k"), &[("crv", json!("P-521"))])),
         ("length", with(p256.jwk("k"), &[("crv", json!("P-384"))])),
+        ("length", with(p256.jwk("k"), &[("y", json!(b64(&[7; 31])))])),
         ("curve", with(ed.jwk("k"), &[("crv", json!("X25519"))])),
         ("curve", with(ed.jwk("k"), &[("crv", json!("Ed448"))])),
         ("curve", with(ed.jwk("k"), &[("x", json!(b64(&[1; 31])))])),
@@ -116,6 +118,12 @@ fn unusable_keys_are_skipped_with_a_warning_and_the_rest_is_used() {
         assert_eq!(warnings.len(), 1, "{jwk}");
         assert!(warnings[0].starts_with("key 1: skipped") && warnings[0].contains(why), "{} for {jwk}", warnings[0]);
     }
+}
+
+#[test]
+fn the_longest_modulus_is_taken() {
+    let longest = with(Forge::rsa().jwk("k"), &[("n", json!(b64(&[255; 1_024])))]);
+    assert_eq!(set(&[longest]).1, Vec::<String>::new());
 }
 
 #[test]

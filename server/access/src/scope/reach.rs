@@ -82,6 +82,36 @@ impl Reach {
         }
     }
 
+    /// What both some scopes of a token and a grant reach, for reading alone. Places of scopes are counted over all of
+    /// them in their order.
+    pub(crate) fn read_in_common(token: &[(&ScopeSet, &Self)], grant: &Self) -> Self {
+        let cells = std::array::from_fn(|place| {
+            let mut cell = Cell { visible: Visible::Nothing, used: Vec::new() };
+            if !matches!(LETTERS[place % LETTERS.len()], Letter::Read | Letter::Search) {
+                return cell;
+            }
+            let (mut found, mut before) = (Vec::new(), 0);
+            for (scopes, reach) in token {
+                let both = reach.cells[place].visible.both(&grant.cells[place].visible);
+                if both != Visible::Nothing {
+                    cell.used.extend(reach.cells[place].used.iter().map(|used| used + before));
+                    found.push(both);
+                }
+                before += scopes.texts().len();
+            }
+            cell.visible = Visible::either(found);
+            cell
+        });
+        // The trail of another tenant is nobody's.
+        let nothing = || Cell { visible: Visible::Nothing, used: Vec::new() };
+        Self { cells, trail_read: nothing(), trail_search: nothing() }
+    }
+
+    /// Whether there is anything that some interaction reaches.
+    pub(crate) fn reaches_anything(&self) -> bool {
+        self.cells.iter().any(|cell| cell.visible != Visible::Nothing)
+    }
+
     pub(crate) fn visible(&self, resource: ResourceType, letter: Letter) -> &Visible {
         &self.cells[place(resource, letter)].visible
     }

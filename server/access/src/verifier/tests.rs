@@ -195,6 +195,7 @@ fn word(outcome: &Result<Access, Refusal>) -> &'static str {
         Err(Refusal::UnknownIssuer(_)) => "unknown issuer",
         Err(Refusal::UnknownKey { .. } | Refusal::UnknownApiKey) => "unknown key",
         Err(Refusal::WrongTenant(_)) => "wrong tenant",
+        Err(Refusal::NotDelegated(_)) => "not delegated",
         Err(Refusal::Suspended(_)) => "suspended",
         Err(Refusal::Proof { nonce: ProofNonce::Passed, .. }) => "proof",
         Err(Refusal::Proof { nonce: ProofNonce::Wanted, .. }) => "nonce",
@@ -269,7 +270,7 @@ fn a_good_token_says_who_calls() {
         assert_eq!(access.scopes().texts(), ["patient/*.rs", "vitals:write", "launch/patient", "nonsense"]);
         assert_eq!(access.used(ResourceType::Observation, Letter::Create), ["vitals:write"]);
         assert!(access.has("launch/patient") && !access.has("nonsense"));
-        assert_eq!(access.delegated()[0].tenant, "grace");
+        assert_eq!(access.delegated().next().unwrap().tenant, "grace");
         assert_eq!(access.tier(), "basic");
         assert_eq!(access.visible(ResourceType::Patient, Letter::Delete), Visible::Nothing);
         assert!(!access.may_create_at_chosen_id(ResourceType::Observation));

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use vitals_access::audit::AuditRecord;
 
 use super::{
-    AuditError, AuditReader, Durability,
+    AuditError, AuditReader, Durability, Head,
     read::Places,
     row::{Chains, Row},
     session::{InsertError, WriteSession},
@@ -83,6 +83,18 @@ impl Appender {
     /// How many records are committed and not known to be on disk.
     pub fn unflushed(&self) -> usize {
         self.recent.len() + self.found.len() + self.again.len()
+    }
+
+    /// Whether there are heads to be kept outside the database that nobody has taken yet.
+    pub fn has_heads(&self) -> bool {
+        self.chains.have_moved()
+    }
+
+    /// Where the chains end that grew since the last time this was asked, if all of that is on disk: a head that a
+    /// crash could take back would accuse the trail of it. Otherwise nothing; [`Appender::flush`] comes first.
+    pub fn take_heads(&mut self) -> Vec<Head> {
+        let settled = self.unflushed() == 0 && self.frozen.is_empty();
+        if settled { self.chains.take_heads() } else { Vec::new() }
     }
 
     /// Appends the records in this order; says what became of each. After an error some may stand: call again with

@@ -130,26 +130,25 @@ mod tests {
 
     fn record() -> AuditRecord {
         let text = |text: &str| Some(text.to_owned());
-        AuditRecord {
-            subject: text("dr-who"),
-            client: text("tardis"),
-            grant: text("g1"),
-            address: text("192.0.2.1"),
-            resource_type: text("Observation"),
-            resource_id: text("o1"),
-            patient: text("p1"),
-            patients: vec!["p1".to_owned(), "p2".to_owned()],
-            entries: vec![AuditEntry {
-                action: "read".to_owned(),
-                resource_type: text("Patient"),
-                resource_id: text("p3"),
-                patient: None,
-                decision: Decision::Denied,
-                status: Some(404),
-                query: None,
-            }],
-            ..AuditRecord::new(Origin::Http, "batch", DateTime::UNIX_EPOCH)
-        }
+        let mut record = AuditRecord::new(Origin::Http, "batch", DateTime::UNIX_EPOCH);
+        record.subject = text("dr-who");
+        record.client = text("tardis");
+        record.grant = text("g1");
+        record.address = text("192.0.2.1");
+        record.resource_type = text("Observation");
+        record.resource_id = text("o1");
+        record.patient = text("p1");
+        record.patients = vec!["p1".to_owned(), "p2".to_owned()];
+        record.entries = vec![AuditEntry {
+            action: "read".to_owned(),
+            resource_type: text("Patient"),
+            resource_id: text("p3"),
+            patient: None,
+            decision: Decision::Denied,
+            status: Some(404),
+            query: None,
+        }];
+        record
     }
 
     #[test]

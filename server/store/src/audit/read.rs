@@ -24,6 +24,10 @@ const FOLLOWED: &str = "\
         ORDER BY time DESC, writer DESC, sequence DESC LIMIT 4096) \
     SELECT hash FROM latest WHERE writer = (SELECT writer FROM latest LIMIT 1) ORDER BY sequence DESC LIMIT 1";
 
+/// Where all records of a chain are in months that were sealed, its end is that of the latest receipt.
+const FOLLOWED_SEALED: &str = "\
+    SELECT hash FROM audit.receipt WHERE chain = $1 ORDER BY latest DESC, writer DESC, first DESC LIMIT 1";
+
 const PLACES: &str = "\
     SELECT id::text AS id, chain, writer, sequence FROM audit.record \
     WHERE time BETWEEN $1 AND $2 AND id = ANY($3::text[]::uuid[])";
@@ -148,6 +152,10 @@ impl AuditReader {
     /// The hash that the first record of this writer follows in a chain.
     pub(crate) async fn followed(&mut self, chain: &str, writer: i64) -> Result<Hash, AuditError> {
         let query = sqlx::query(FOLLOWED).bind(chain).bind(writer).fetch_optional(&mut self.connection);
+        if let Some(row) = answer("audit.followed", query).await? {
+            return hash_at(&row, 0, "hash");
+        }
+        let query = sqlx::query(FOLLOWED_SEALED).bind(chain).fetch_optional(&mut self.connection);
         answer("audit.followed", query).await?.map_or(Ok(NOTHING), |row| hash_at(&row, 0, "hash"))
     }
 

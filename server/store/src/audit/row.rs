@@ -1,10 +1,10 @@
 //! Records given their place in a chain.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use vitals_access::audit::{self, AuditRecord};
 
-use super::Derived;
+use super::{Derived, Head};
 use crate::millis::Millis;
 
 /// A SHA-256.
@@ -37,12 +37,14 @@ struct End {
 pub(crate) struct Chains {
     writer: i64,
     ends: HashMap<String, End>,
+    /// Chains whose ends moved since somebody last asked for the heads.
+    moved: BTreeSet<String>,
 }
 
 impl Chains {
     /// No chain begun.
     pub(crate) fn new(writer: i64) -> Self {
-        Self { writer, ends: HashMap::new() }
+        Self { writer, ends: HashMap::new(), moved: BTreeSet::new() }
     }
 
     /// Whether this writer has begun the chain.
@@ -87,14 +89,39 @@ impl Chains {
         for row in rows {
             if let Some(end) = self.ends.get_mut(&row.chain) {
                 *end = End { sequence: row.sequence, hash: row.hash };
+                if !self.moved.contains(&row.chain) {
+                    self.moved.insert(row.chain.clone());
+                }
             }
         }
+    }
+
+    /// Whether some chain's end moved since the heads were last taken.
+    pub(crate) fn have_moved(&self) -> bool {
+        !self.moved.is_empty()
+    }
+
+    /// The ends that moved since the last time.
+    pub(crate) fn take_heads(&mut self) -> Vec<Head> {
+        let moved = std::mem::take(&mut self.moved);
+        let ends = moved.iter().filter_map(|chain| Some((chain, self.ends.get(chain)?)));
+        let written = ends.filter(|(_, end)| end.sequence > 0);
+        written.map(|(chain, end)| Head::new(chain, self.writer, end.sequence, &end.hash)).collect()
     }
 
     /// Notes that these rows, the ends of their chains, are not in the database after all.
     pub(crate) fn retreat(&mut self, rows: &[&Row]) {
         for row in rows.iter().rev() {
             self.ends.insert(row.chain.clone(), End { sequence: row.sequence - 1, hash: row.previous });
+            self.moved.insert(row.chain.clone());
         }
     }
+}
+
+/// A hash from hexadecimal digits.
+pub(crate) fn parse_hash(text: &str) -> Option<Hash> {
+    let digits: Vec<u8> =
+        text.chars().map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect::<Option<_>>()?;
+    let bytes: Vec<u8> = digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect();
+    if digits.len() == 64 { bytes.try_into().ok() } else { None }
 }

@@ -1,35 +1,35 @@
 //! Verifying the trail: every record's hash, every link, every column.
 
+mod examine;
+mod kept;
 mod link;
+mod said;
 
 use std::collections::{BTreeSet, HashMap};
 
-use chrono::DateTime;
 use futures_util::TryStreamExt as _;
 use serde::{Deserialize, Serialize};
-use sqlx::{PgConnection, Row as _, postgres::PgRow};
-use vitals_access::audit;
+use sqlx::{PgConnection, postgres::PgRow};
+use tokio::sync::mpsc;
+use vitals_access::witness::WitnessKeys;
 
-use self::link::{Fault, Link, Links};
-use super::{
-    AuditError, AuditReader, Head,
-    read::{answer, hash_at},
-    row::{Hash, NOTHING},
+use self::{
+    examine::{Examiner, RECORDS, column},
+    link::{Fault, Link, Links},
 };
-use crate::millis::Millis;
-
-/// Records come in the order of the index, without a sort that would fill the disk.
-const RECORDS: &str = "\
-    SELECT writer, sequence, id::text, time, record, previous, hash FROM audit.record \
-    WHERE chain = $1 ORDER BY time, writer, sequence";
+use super::{
+    AuditError, AuditReader, Head, HeadFault,
+    read::hash_at,
+    receipt::{self, Stretch},
+    row::Hash,
+};
 
 const FIRST: &str = "SELECT writer, previous FROM audit.record WHERE chain = $1 AND sequence = 1";
 
-const EXISTS: &str = "SELECT EXISTS (SELECT FROM audit.record WHERE chain = $1 AND writer = $2 AND sequence = $3)";
-
-/// Records out of the order of their times wait for the one before them. When so many wait (some 6 MB), the database
-/// is asked whether there is such a record at all: a clock that was set back is no gap.
-const ASK_AFTER: usize = 65_536;
+/// Records that are handed on at once; some two megabytes.
+const BATCH: usize = 2_048;
+/// Batches that may wait for the one who looks at them.
+const BATCHES: usize = 4;
 
 /// What is wrong with a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +58,18 @@ pub enum Reason {
     /// The heads that were kept elsewhere name another record at this place, or one that is gone.
     #[serde(rename = "the record is not the one that the kept heads name")]
     Head,
+    /// The heads that were kept elsewhere name it, or one behind it, and it is gone.
+    #[serde(rename = "the record is missing: the kept heads name it or one behind it")]
+    Removed,
+    /// The head that names it is not signed by us.
+    #[serde(rename = "the kept head that names this record is not signed by us, or was changed")]
+    HeadSignature,
+    /// The head that its writer signed before the one that names this record is gone.
+    #[serde(rename = "the head that was kept before the one that names this record is gone, or was changed")]
+    HeadBefore,
+    /// What stands for the records of a sealed month from here on is not signed by us.
+    #[serde(rename = "the receipt for the records from here on is not signed by us, or was changed")]
+    Receipt,
 }
 
 /// The first bad record: by chain, writer and sequence.
@@ -80,6 +92,9 @@ pub struct Verification {
     pub ok: bool,
     /// How many records were read.
     pub records: u64,
+    /// How many more stood in months that were sealed, by their receipts.
+    #[serde(skip)]
+    pub sealed: u64,
     /// The first that does not hold.
     pub first_bad: Option<FirstBad>,
     /// Where each part of each chain ends; to be kept elsewhere.
@@ -96,6 +111,17 @@ pub struct Verify<'a> {
     pub names: &'a HashMap<String, String>,
     /// Heads that were kept elsewhere.
     pub heads: &'a [Head],
+    /// Heads that were kept elsewhere and are not to be believed.
+    pub head_faults: &'a [(Head, HeadFault)],
+    /// What receipts are checked with. Without any, no receipt is believed.
+    pub keys: Option<&'a WitnessKeys>,
+}
+
+impl<'a> Verify<'a> {
+    /// Everything, with nothing to hold against it.
+    pub fn everything(names: &'a HashMap<String, String>) -> Self {
+        Self { only: None, names, heads: &[], head_faults: &[], keys: None }
+    }
 }
 
 /// Reads and verifies the trail as it is at this moment.
@@ -103,20 +129,26 @@ pub async fn verify(read_url: &str, what: Verify<'_>) -> Result<Verification, Au
     let mut beside = AuditReader::open(read_url).await?;
     let mut chains: BTreeSet<String> = match what.only {
         Some(chain) => BTreeSet::from([chain.to_owned()]),
-        None => beside.chains().await?.into_iter().collect(),
+        None => {
+            let sealed = receipt::chains(beside.connection()).await?;
+            beside.chains().await?.into_iter().chain(sealed).collect()
+        }
     };
-    chains
-        .extend(what.heads.iter().map(|head| head.chain.clone()).filter(|chain| what.only.is_none_or(|o| o == chain)));
+    let named = what.heads.iter().chain(what.head_faults.iter().map(|(head, _)| head)).map(|head| &head.chain);
+    chains.extend(named.filter(|chain| what.only.is_none_or(|only| only == *chain)).cloned());
 
     let mut reader = AuditReader::open(read_url).await?;
     let mut snapshot = reader.snapshot().await?;
-    let mut result = Verification { ok: true, records: 0, first_bad: None, heads: Vec::new() };
+    let mut result = Verification { ok: true, records: 0, sealed: 0, first_bad: None, heads: Vec::new() };
     for chain in &chains {
-        let mut reading = Chain { name: chain, records: 0, kept: kept(what.heads, chain), beside: &mut beside };
-        let (fault, ends) = reading.verify(&mut snapshot).await?;
-        result.records += reading.records;
-        result.heads.extend(ends.iter().map(|(writer, sequence, hash)| Head::new(chain, *writer, *sequence, hash)));
-        if let Some(fault) = fault
+        let reading = Chain { name: chain, what: &what };
+        let (found, back) = reading.verify(&mut snapshot, beside).await?;
+        beside = back;
+        result.records += found.records;
+        result.sealed += found.sealed;
+        let ends = found.ends.iter();
+        result.heads.extend(ends.map(|(writer, sequence, hash)| Head::new(chain, *writer, *sequence, hash)));
+        if let Some(fault) = found.fault
             && result.first_bad.is_none()
         {
             let tenant = what.names.get(chain).unwrap_or(chain).clone();
@@ -129,113 +161,101 @@ pub async fn verify(read_url: &str, what: Verify<'_>) -> Result<Verification, Au
     Ok(result)
 }
 
-fn kept<'a>(heads: &'a [Head], chain: &str) -> HashMap<(i64, i64), &'a Head> {
-    heads.iter().filter(|head| head.chain == chain).map(|head| ((head.writer, head.sequence), head)).collect()
+/// What a chain turned out to be.
+struct Found {
+    records: u64,
+    sealed: u64,
+    fault: Option<Fault>,
+    ends: Vec<(i64, i64, Hash)>,
 }
 
 struct Chain<'a> {
     name: &'a str,
-    records: u64,
-    /// Heads that were kept elsewhere and not met yet.
-    kept: HashMap<(i64, i64), &'a Head>,
-    /// Answers questions while the records stream.
-    beside: &'a mut AuditReader,
+    what: &'a Verify<'a>,
 }
 
 impl Chain<'_> {
+    /// Two work at once: one asks the database for records, the other looks at them.
     async fn verify(
-        &mut self,
+        &self,
         connection: &mut PgConnection,
-    ) -> Result<(Option<Fault>, Vec<(i64, i64, Hash)>), AuditError> {
-        let first = sqlx::query(FIRST).bind(self.name).fetch_all(&mut *connection).await;
-        let first = first.map_err(|error| AuditError::of("audit.first", error))?;
-        // One that is no hash is named when its record is examined.
-        let first = first.iter().filter_map(|row| Some((row, hash_at(row, 1, "previous").ok()?)));
-        let first = first.map(|(row, previous)| Ok((column(row, 0, "writer")?, previous)));
-        let mut links = Links::new(first.collect::<Result<Vec<_>, AuditError>>()?);
+        beside: AuditReader,
+    ) -> Result<(Found, AuditReader), AuditError> {
+        let stretches = receipt::of_chain(&mut *connection, self.name, self.what.keys).await?;
+        let sealed = stretches.iter().map(|stretch| stretch.last.abs_diff(stretch.first) + 1).sum();
+        let mut links = Links::new(first_records(&mut *connection, self.name).await?);
+        take_receipts(&mut links, &stretches);
+        let kept = kept::Kept::of(self.what.heads, self.name, &stretches);
+        for (head, fault) in self.what.head_faults.iter().filter(|(head, _)| head.chain == self.name) {
+            let reason = match fault {
+                HeadFault::Signature => Reason::HeadSignature,
+                HeadFault::Previous => Reason::HeadBefore,
+            };
+            links.fault(head.writer, head.sequence, reason);
+        }
 
-        let mut rows = sqlx::query(RECORDS).bind(self.name).fetch(connection);
-        while let Some(row) = rows.try_next().await.map_err(|error| AuditError::of("audit.records", error))? {
-            self.records += 1;
-            let Some(link) = self.examine(&row, &mut links)? else { continue };
-            links.add(link);
-            let waiting = links.waiting(link.writer);
-            if waiting > 0 && waiting.is_multiple_of(ASK_AFTER) {
-                while links.waiting(link.writer) > 0 && !self.exists(link.writer, links.awaited(link.writer)).await? {
-                    links.give_up(link.writer);
-                }
+        let examiner = Examiner::new(self.name, links, kept, beside);
+        let (batches, waiting) = mpsc::channel(BATCHES);
+        let looking = tokio::task::spawn_blocking(move || examiner.run(waiting));
+        let fetched = fetch(connection, self.name, batches).await;
+        // A panic there is one here.
+        let (examiner, looked) = looking.await.map_err(|_| AuditError::Inconsistent("record"))?;
+        fetched?;
+        looked?;
+        let (records, (fault, ends), beside) = examiner.finish();
+        Ok((Found { records, sealed, fault, ends }, beside))
+    }
+}
+
+/// Sends the records of a chain on, in batches.
+async fn fetch(
+    connection: &mut PgConnection,
+    chain: &str,
+    batches: mpsc::Sender<Vec<PgRow>>,
+) -> Result<(), AuditError> {
+    let mut rows = sqlx::query(RECORDS).bind(chain).fetch(connection);
+    let mut batch = Vec::with_capacity(BATCH);
+    while let Some(row) = rows.try_next().await.map_err(|error| AuditError::of("audit.records", error))? {
+        batch.push(row);
+        if batch.len() == BATCH {
+            let full = std::mem::replace(&mut batch, Vec::with_capacity(BATCH));
+            if batches.send(full).await.is_err() {
+                // Who looks at them has given up, and says why.
+                return Ok(());
             }
         }
-        for (writer, sequence) in self.kept.keys() {
-            links.fault(*writer, *sequence, Reason::Head);
-        }
-        Ok(links.finish())
     }
-
-    /// Looks at one record by itself, and says where it belongs in this chain, if it does: where its text says, for
-    /// the hash holds that together.
-    fn examine(&mut self, row: &PgRow, links: &mut Links) -> Result<Option<Link>, AuditError> {
-        let (previous, hash) = (hash_at(row, 5, "previous").ok(), hash_at(row, 6, "hash").ok());
-        let mut link = Link {
-            writer: column(row, 0, "writer")?,
-            sequence: column(row, 1, "sequence")?,
-            previous: previous.unwrap_or(NOTHING),
-            hash: hash.unwrap_or(NOTHING),
-        };
-        let record: &str = column(row, 4, "record")?;
-        if previous.is_none() || hash.is_none() || audit::hash(&link.previous, record) != link.hash {
-            links.fault(link.writer, link.sequence, Reason::Changed);
-            return Ok(Some(link));
-        }
-        let Ok(said) = serde_json::from_str::<Said<'_>>(record) else {
-            links.fault(link.writer, link.sequence, Reason::Column);
-            return Ok(Some(link));
-        };
-        if said.chain != self.name {
-            links.fault(link.writer, link.sequence, Reason::Moved);
-            return Ok(None);
-        }
-        if (said.writer, said.sequence) != (link.writer, link.sequence) {
-            (link.writer, link.sequence) = (said.writer, said.sequence);
-            links.fault(link.writer, link.sequence, Reason::Moved);
-        }
-        let id: &str = column(row, 2, "id")?;
-        let time: Millis = column(row, 3, "time")?;
-        if said.record != id
-            || DateTime::parse_from_rfc3339(said.time).map(|time| time.timestamp_millis()) != Ok(time.0)
-        {
-            links.fault(link.writer, link.sequence, Reason::Column);
-        }
-        if let Some(head) = self.kept.get(&(link.writer, link.sequence))
-            && head.holds(&link.hash)
-        {
-            self.kept.remove(&(link.writer, link.sequence));
-        }
-        Ok(Some(link))
-    }
-
-    async fn exists(&mut self, writer: i64, sequence: i64) -> Result<bool, AuditError> {
-        let query = sqlx::query_scalar(EXISTS).bind(self.name).bind(writer).bind(sequence);
-        answer("audit.exists", query.fetch_one(self.beside.connection())).await
-    }
+    // The same holds for the last of them.
+    drop(batches.send(batch).await);
+    Ok(())
 }
 
-/// What a record says about its own place. Everything else in it is covered by the hash alone.
-#[derive(Deserialize)]
-struct Said<'a> {
-    writer: i64,
-    sequence: i64,
-    record: &'a str,
-    chain: &'a str,
-    time: &'a str,
+/// What the first records of writers follow. One that is no hash is named when its record is examined.
+async fn first_records(connection: &mut PgConnection, chain: &str) -> Result<Vec<(i64, Hash)>, AuditError> {
+    let first = sqlx::query(FIRST).bind(chain).fetch_all(connection).await;
+    let first = first.map_err(|error| AuditError::of("audit.first", error))?;
+    let first = first.iter().filter_map(|row| Some((row, hash_at(row, 1, "previous").ok()?)));
+    first.map(|(row, previous)| Ok((column(row, 0, "writer")?, previous))).collect()
 }
 
-fn column<'r, T: sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>>(
-    row: &'r PgRow,
-    index: usize,
-    name: &'static str,
-) -> Result<T, AuditError> {
-    row.try_get(index).map_err(|_| AuditError::Inconsistent(name))
+/// Receipts stand for the records that are gone.
+fn take_receipts(links: &mut Links, stretches: &[Stretch]) {
+    for stretch in stretches {
+        if !stretch.is_good {
+            links.fault(stretch.writer, stretch.first, Reason::Receipt);
+            continue;
+        }
+        for hash in &stretch.followed {
+            links.stood(stretch.writer, hash);
+        }
+        links.add(Link {
+            writer: stretch.writer,
+            sequence: stretch.first,
+            through: stretch.last,
+            previous: stretch.previous,
+            hash: stretch.hash,
+        });
+    }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use vitals_access::{
     api_key::StoredApiKey,
     claims::ClaimMapping,
     directory::{Directory, DirectoryParts, Issuer},
+    grant::Grant,
     keys::{AllowedAlgorithms, KeySet},
     revocations::Revocations,
     tenant::{Tenant, TenantRole},
@@ -17,7 +18,7 @@ use vitals_access::{
 use super::{
     ControlError,
     change::{self, Kind},
-    revocations, tenants,
+    grants, revocations, tenants,
 };
 
 /// The control schema at one moment.
@@ -32,6 +33,7 @@ pub(super) struct Snapshot {
     api_keys: Vec<StoredApiKey>,
     origins: Vec<(TenantRole, String)>,
     certificates: Vec<(TenantRole, [u8; 32])>,
+    grants: Vec<Grant>,
     revocations: Arc<Revocations>,
 }
 
@@ -82,6 +84,7 @@ impl Snapshot {
             api_keys: read_api_keys(&mut tx, now).await?,
             origins: read_origins(&mut tx).await?,
             certificates: read_certificates(&mut tx).await?,
+            grants: grants::read(&mut tx, now).await?,
             revocations: Arc::new(revocations::read(&mut tx, now).await?),
         };
         tx.commit().await.map_err(failed())?;
@@ -110,6 +113,7 @@ impl Snapshot {
             api_keys: self.api_keys.clone(),
             origins: self.origins.clone(),
             certificates: self.certificates.clone(),
+            grants: self.grants.clone(),
             revocations: Arc::clone(&self.revocations),
         })
     }

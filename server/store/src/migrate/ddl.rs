@@ -129,6 +129,7 @@ pub(crate) async fn grant_control(conn: &mut PgConnection, login: &str) -> Resul
          GRANT INSERT, UPDATE, DELETE ON control.revocation TO {login}; \
          GRANT INSERT, UPDATE (last_used, revoked) ON control.api_key TO {login}; \
          GRANT INSERT, UPDATE (retired) ON control.key TO {login}; \
+         GRANT INSERT, UPDATE (revoked, revoked_by) ON control.grant TO {login}; \
          GRANT INSERT, DELETE ON control.issuer, control.issuer_tenant TO {login}"
     );
     send(conn, text).await

@@ -17,7 +17,7 @@ use super::{
     step::{self, Outcome, Stopped},
 };
 use crate::{
-    control::{grants, roles},
+    control::{privileges, roles},
     urls,
 };
 
@@ -37,7 +37,7 @@ pub async fn up(
 ) -> Result<Vec<MigrationRow>, MigrateError> {
     let mut admin = connect(request.admin_url).await?;
     shared::control(&mut admin, request.now).await?;
-    grants::renew(&mut admin).await.map_err(Box::new)?;
+    privileges::renew(&mut admin).await.map_err(Box::new)?;
     // Nobody waits for these roles to go, so nothing has to stop when they do not.
     if let Err(error) = roles::drop_discarded(&mut admin).await {
         tracing::warn!(error = %error, cause = ?error.source(), "roles of deleted tenants are left for the next time");

@@ -187,7 +187,7 @@ impl Lease {
         match &error {
             // The server answered: outside of a transaction the session is as it was. A statement whose plan no
             // longer fits (0A000) and a lost connection are not worth keeping.
-            StoreError::Database { .. } | StoreError::TooSlow(_) => self.settled = true,
+            StoreError::Database { .. } | StoreError::TooSlow(_) | StoreError::Full(_) => self.settled = true,
             StoreError::Away(_) | StoreError::UnknownOutcome(_) => {
                 let suspects = self.inner.state().forget_idle();
                 drop(suspects);

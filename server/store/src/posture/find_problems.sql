@@ -59,9 +59,10 @@ judged (problem, name, nspname, relname, attname) AS (
                     OR h.relname IN ('unsettled', 'origin', 'certificate', 'issuer', 'issuer_tenant')
                         AND h.privilege IN ('INSERT', 'DELETE')
                     OR h.relname = 'revocation' AND h.privilege IN ('INSERT', 'UPDATE', 'DELETE')
-                    OR h.relname IN ('change', 'key', 'api_key') AND h.privilege = 'INSERT'
+                    OR h.relname IN ('change', 'key', 'api_key', 'grant') AND h.privilege = 'INSERT'
                     OR h.relname = 'key' AND h.attname = 'retired' AND h.privilege = 'UPDATE'
                     OR h.relname = 'api_key' AND h.attname IN ('last_used', 'revoked') AND h.privilege = 'UPDATE'
+                    OR h.relname = 'grant' AND h.attname IN ('revoked', 'revoked_by') AND h.privilege = 'UPDATE'
                     THEN NULL
                 ELSE 'may change control' END
             WHEN NOT h.of_tenant THEN 'reaches what all tenants share'

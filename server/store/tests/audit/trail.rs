@@ -13,7 +13,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use vitals_access::audit::{AuditRecord, Origin};
 use vitals_store::{
     audit::{Appender, Durability, Head, Outcome, Verification, Verify, new_writer, verify},
-    control::grants,
+    control::privileges,
     embedded::{Embedded, EmbeddedOptions},
     migrate, setup,
     urls::{self, Urls},
@@ -53,7 +53,7 @@ impl Trail {
         setup::cluster(&urls).await.unwrap();
         let mut app = urls::connect(&urls.app_admin().unwrap()).await.unwrap();
         migrate::control(&mut app, now()).await.unwrap();
-        grants::apply(&mut app, &urls.login_names().unwrap()).await.unwrap();
+        privileges::apply(&mut app, &urls.login_names().unwrap()).await.unwrap();
         let mut superuser = urls::connect(&urls.audit_admin().unwrap()).await.unwrap();
         migrate::audit(&mut superuser, now()).await.unwrap();
         Self { urls, superuser }
@@ -85,13 +85,13 @@ impl Trail {
 
     /// Verifies one chain.
     pub async fn verify_one(&self, chain: &str) -> Verification {
-        let what = Verify { only: Some(chain), names: &HashMap::new(), heads: &[] };
-        verify(&self.urls.audit_read, what).await.unwrap()
+        let names = HashMap::new();
+        verify(&self.urls.audit_read, Verify { only: Some(chain), ..Verify::everything(&names) }).await.unwrap()
     }
 
     /// Verifies everything against heads that were kept.
     pub async fn verify_against(&self, heads: &[Head]) -> Verification {
-        verify(&self.urls.audit_read, Verify { only: None, names: &HashMap::new(), heads }).await.unwrap()
+        verify(&self.urls.audit_read, Verify { heads, ..Verify::everything(&HashMap::new()) }).await.unwrap()
     }
 
     /// How many rows there are, and how many different ids.

@@ -10,7 +10,7 @@ use std::{
 use sqlx::PgConnection;
 use vitals_store::{
     control::{
-        grants, roles,
+        privileges, roles,
         tenants::{self, Isolation, NewTenant},
     },
     embedded::{Embedded, EmbeddedOptions},
@@ -70,7 +70,7 @@ pub async fn set_up(urls: Urls) -> Database {
     setup::cluster(&urls).await.unwrap();
     let mut admin = urls::connect(&urls.app_admin().unwrap()).await.unwrap();
     migrate::control(&mut admin, super::now()).await.unwrap();
-    grants::apply(&mut admin, &urls.login_names().unwrap()).await.unwrap();
+    privileges::apply(&mut admin, &urls.login_names().unwrap()).await.unwrap();
     roles::replenish(&mut admin, super::now()).await.unwrap();
     Database { urls, admin }
 }

@@ -6,11 +6,13 @@ use std::collections::{BTreeMap, HashMap};
 use super::Reason;
 use crate::audit::row::{Hash, NOTHING};
 
-/// A record's place and its links.
+/// A record's place and its links; or those of a stretch of records that a receipt stands for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Link {
     pub(super) writer: i64,
     pub(super) sequence: i64,
+    /// The last number of the stretch; of a record, its own.
+    pub(super) through: i64,
     pub(super) previous: Hash,
     pub(super) hash: Hash,
 }
@@ -27,7 +29,17 @@ pub(super) struct Fault {
 struct Strand {
     sequence: i64,
     hash: Hash,
-    early: BTreeMap<i64, (Hash, Hash)>,
+    early: BTreeMap<i64, Link>,
+}
+
+impl Fault {
+    /// Of two faults the one at the smaller writer and sequence; the one known first, where both are at one place.
+    pub(super) fn earlier(known: Option<Self>, other: Self) -> Option<Self> {
+        match known {
+            Some(known) if (known.writer, known.sequence) <= (other.writer, other.sequence) => Some(known),
+            _ => Some(other),
+        }
+    }
 }
 
 /// All writers of one chain.
@@ -52,10 +64,8 @@ impl Links {
 
     /// Takes the next record.
     pub(super) fn add(&mut self, link: Link) {
-        if let Some(writers) = self.followed.get_mut(&link.hash) {
-            // Nobody begins behind a record of his own.
-            writers.retain(|writer| *writer == link.writer);
-        }
+        // Nobody begins behind a record of his own.
+        self.stood(link.writer, &link.hash);
         let strand = self.strands.entry(link.writer).or_insert_with(|| Strand {
             sequence: 0,
             hash: NOTHING,
@@ -64,10 +74,17 @@ impl Links {
         if link.sequence <= strand.sequence || strand.early.contains_key(&link.sequence) {
             self.first.note(link.writer, link.sequence, Reason::Duplicate);
         } else if link.sequence > strand.sequence + 1 {
-            strand.early.insert(link.sequence, (link.previous, link.hash));
+            strand.early.insert(link.sequence, link);
         } else {
             strand.follow(link, &mut self.first);
             strand.catch_up(link.writer, &mut self.first);
+        }
+    }
+
+    /// Notes that a record with this hash, of this writer, stood where it can be seen no more.
+    pub(super) fn stood(&mut self, writer: i64, hash: &Hash) {
+        if let Some(writers) = self.followed.get_mut(hash) {
+            writers.retain(|follower| *follower == writer);
         }
     }
 
@@ -116,9 +133,7 @@ struct FirstFault(Option<Fault>);
 
 impl FirstFault {
     fn note(&mut self, writer: i64, sequence: i64, reason: Reason) {
-        if self.0.is_none_or(|known| (writer, sequence) < (known.writer, known.sequence)) {
-            self.0 = Some(Fault { writer, sequence, reason });
-        }
+        self.0 = Fault::earlier(self.0, Fault { writer, sequence, reason });
     }
 }
 
@@ -128,22 +143,28 @@ impl Strand {
         if link.sequence > 1 && link.previous != self.hash {
             first.note(link.writer, link.sequence, Reason::Link);
         }
-        self.sequence = link.sequence;
+        self.sequence = link.through;
         self.hash = link.hash;
     }
 
     fn catch_up(&mut self, writer: i64, first: &mut FirstFault) {
-        while let Some((previous, hash)) = self.early.remove(&(self.sequence + 1)) {
-            self.follow(Link { writer, sequence: self.sequence + 1, previous, hash }, first);
+        while let Some(next) = self.early.first_entry().filter(|next| *next.key() <= self.sequence + 1) {
+            let link = next.remove();
+            if link.sequence <= self.sequence {
+                // A receipt stands for it already.
+                first.note(writer, link.sequence, Reason::Duplicate);
+            } else {
+                self.follow(link, first);
+            }
         }
     }
 
     /// Steps over what is missing before the first of those that came early.
     fn skip(&mut self, writer: i64, first: &mut FirstFault) {
-        if let Some((&sequence, &(previous, _))) = self.early.first_key_value() {
+        if let Some((&sequence, link)) = self.early.first_key_value() {
             first.note(writer, self.sequence + 1, Reason::Gap);
             self.sequence = sequence - 1;
-            self.hash = previous;
+            self.hash = link.previous;
         }
     }
 }
