@@ -8,6 +8,7 @@
 //! Needs `psql` and `pgbench`, which come with PostgreSQL's other programs, and `openssl` for the part `handshakes`.
 
 mod audit_cost;
+mod audit_search;
 mod connection;
 mod handshakes;
 mod postgres;
@@ -29,7 +30,7 @@ use program::{Folder, Program};
 use table::Table;
 
 /// The parts, in the order they run. The last makes thousands of roles in the database that the others use.
-const PARTS: [&str; 11] = [
+const PARTS: [&str; 12] = [
     "requests",
     "audit-cost",
     "handshakes",
@@ -39,6 +40,7 @@ const PARTS: [&str; 11] = [
     "timing",
     "slow",
     "trail",
+    "audit-search",
     "tokens",
     "roles",
 ];
@@ -108,6 +110,9 @@ fn main() {
     }
     if is_wanted("trail") {
         runtime.block_on(trail::run(&folder, &postgres, &mut table));
+    }
+    if is_wanted("audit-search") {
+        runtime.block_on(audit_search::run(&folder, &postgres, &mut table));
     }
     if is_wanted("tokens") {
         runtime.block_on(tokens::run(&program, &folder, &server, &mut table));
