@@ -8,6 +8,7 @@
 //! Needs `psql` and `pgbench`, which come with PostgreSQL's other programs, and `openssl` for the part `handshakes`.
 
 mod audit_cost;
+mod audit_search;
 mod connection;
 mod delegated;
 mod handshakes;
@@ -32,7 +33,7 @@ use program::{Folder, Program};
 use table::Table;
 
 /// The parts, in the order they run. The last makes thousands of roles in the database that the others use.
-const PARTS: [&str; 14] = [
+const PARTS: [&str; 15] = [
     "requests",
     "audit-cost",
     "handshakes",
@@ -45,6 +46,7 @@ const PARTS: [&str; 14] = [
     "timing",
     "slow",
     "trail",
+    "audit-search",
     "tokens",
     "roles",
 ];
@@ -136,6 +138,9 @@ fn main() {
     }
     if is_wanted("trail") {
         runtime.block_on(trail::run(&folder, &postgres, &mut table));
+    }
+    if is_wanted("audit-search") {
+        runtime.block_on(audit_search::run(&folder, &postgres, &mut table));
     }
     if is_wanted("tokens") {
         runtime.block_on(tokens::run(&program, &folder, &server, &mut table));

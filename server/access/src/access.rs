@@ -268,6 +268,9 @@ impl Access {
 
     /// The scopes over AuditEvent that cover the interaction, as given.
     pub fn used_on_trail(&self, letter: Letter) -> Vec<String> {
+        if self.under.is_some() {
+            return Vec::new();
+        }
         let texts = self.holder.scopes.texts();
         self.holder.reach.trail(letter).1.iter().filter_map(|place| texts.get(*place).cloned()).collect()
     }

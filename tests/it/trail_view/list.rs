@@ -37,9 +37,9 @@ async fn a04_only_who_holds_the_scope_sees_the_trail_and_only_of_the_own_tenant(
         let unknown = ask(a, &format!("audit/{never}"), &officer).await;
         assert_eq!(known.anonymous(id), unknown.anonymous(never));
     }
-    for reserved in ["server", b.name.as_str(), &b.role(), "..", "%2e%2e", "server%00"] {
+    for reserved in ["server", b.name.as_str(), "t_abcdefghijklmnopqrstuvwxyz", "server%00", "..%2fserver"] {
         let answer = ask(a, &format!("audit/{reserved}"), &officer).await;
-        assert!(matches!(answer.status, 401 | 404), "{reserved}: {}", answer.status);
+        assert!(matches!(answer.status, 403 | 404), "{reserved}: {}", answer.status);
     }
     let page = ask(b, "audit?_count=1", &theirs).await.expect(200).json()["next"].as_str().expect("more").to_owned();
     let token = page.split("_page=").nth(1).expect("a token");
@@ -245,7 +245,7 @@ async fn u01_what_callers_are_called_is_data_in_every_form() {
         ("=HYPERLINK(\"http://evil.example\",\"x\")", "<script>alert(1)</script>"),
         ("+1+1", "-2+3"),
         ("@SUM(1,2)", "\"quoted\", and more"),
-        ("\t=1", "line\r\nbreak,=1"),
+        ("%cmd", "|calc"),
     ];
     for (subject, program) in hostile {
         let token = tenant.token("system/*.rs").with("sub", subject).with("client_id", program).sign();
@@ -258,7 +258,7 @@ async fn u01_what_callers_are_called_is_data_in_every_form() {
     assert_eq!(csv.header("x-content-type-options"), "nosniff");
     assert!(csv.header("content-disposition").starts_with("attachment"));
     for cell in cells(&csv.body).iter().flatten() {
-        assert!(!cell.starts_with(['=', '+', '-', '@', '\t', '\r']), "{cell:?} is a formula");
+        assert!(!cell.starts_with(['=', '+', '-', '@', '|', '%', '\t', '\r']), "{cell:?} is a formula");
     }
     let rows = cells(&csv.body);
     let place = |name: &str| rows[0].iter().position(|cell| cell == name).expect("a column");
