@@ -31,8 +31,9 @@ async fn e16_a_tenant_that_uses_up_its_connections_leaves_the_others_theirs() {
     }
     // when its requests stand at the lock and in line, another tenant's are answered
     vitals_tests::poll::until("the line is full", async || server.app.pool.demand().1 >= 10).await;
+    let token = other.all();
     for _ in 0..20 {
-        let asked = other.get("Patient/none", &other.all());
+        let asked = other.get("Patient/none", &token);
         tokio::time::timeout(PATIENCE, asked).await.expect("in time").expect(404);
     }
     // and who would stand at the end of the line is sent away at once, with a time to come again
