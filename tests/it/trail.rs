@@ -21,7 +21,7 @@ use vitals_store::{
 use vitals_tests::{Answer, Ask, Tenant, ask::content, poll, raw, samples, sql, tenant::client};
 
 /// Everything a record may say.
-const FIELDS: [&str; 29] = [
+const FIELDS: [&str; 30] = [
     "writer",
     "sequence",
     "record",
@@ -41,6 +41,7 @@ const FIELDS: [&str; 29] = [
     "type",
     "id",
     "version",
+    "query",
     "patient",
     "patients",
     "count",
@@ -178,7 +179,7 @@ async fn every_interaction_leaves_one_record_that_says_who_did_what_to_whom() {
                 }
                 Code::HistoryInstance => json!({ "id": id, "patients": [patient], "count": 1 }),
                 Code::SearchType | Code::SearchTypePost | Code::SearchCompartment => {
-                    json!({ "patients": [patient], "count": 1 })
+                    json!({ "patients": [patient], "count": 1, "query": "_id" })
                 }
                 Code::HistoryType => told(&answer, kind),
                 Code::Create => {
@@ -186,8 +187,9 @@ async fn every_interaction_leaves_one_record_that_says_who_did_what_to_whom() {
                     let patient = if kind == ResourceType::Patient { made.clone() } else { json!("p1") };
                     json!({ "id": made, "version": 1, "patient": patient })
                 }
-                Code::Update | Code::Delete | Code::ConditionalUpdate | Code::ConditionalDelete => {
-                    json!({ "id": id, "version": 2, "patient": patient })
+                Code::Update | Code::Delete => json!({ "id": id, "version": 2, "patient": patient }),
+                Code::ConditionalUpdate | Code::ConditionalDelete => {
+                    json!({ "id": id, "version": 2, "patient": patient, "query": "_id" })
                 }
             };
             let reads = !matches!(
