@@ -29,7 +29,9 @@ use vitals_store::{
 use crate::{
     audit::{AuditView, AuditWriter, heads::HeadsOptions},
     authorization::{Desk, Signers},
+    config::Secret,
     egress::{Cidr, Egress, JwksKeeper},
+    limit::{self, Limiter, NotARedisUrl, settings::LimitSettings},
     listen::Listener,
     openapi,
     state::{App, Documents},
@@ -41,6 +43,9 @@ mod figures;
 
 /// How often keys of outside issuers are looked after in the background.
 const KEY_ROUND: Duration = Duration::from_mins(1);
+
+/// How often limits are looked after: a part of a minute, and of the seconds in which a server that is gone is noticed.
+const LIMIT_ROUND: Duration = Duration::from_secs(1);
 
 /// Large Bundles that are read at once: each takes a few times its 50 MB.
 const LARGE_BUNDLES: usize = 4;
@@ -60,10 +65,10 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// When an answer may leave, seen from its audit record.
     pub durability: Durability,
-    /// What the trail keeps of the criteria of searches.
-    pub queries: Queries,
     /// Where the ends of the audit chains are kept outside the database.
     pub heads: Option<HeadsOptions>,
+    /// What the trail keeps of the criteria of searches.
+    pub queries: Queries,
     /// How the tenant pool is sized.
     pub pool: PoolLimits,
     /// The rules for requests to elsewhere.
@@ -72,6 +77,10 @@ pub struct Parts {
     pub tls: Option<Arc<Loaded>>,
     /// Proxies whose word about clients is taken.
     pub trusted_proxies: Vec<Cidr>,
+    /// Tiers, costs and limits.
+    pub limits: LimitSettings,
+    /// Redis that limits are shared through.
+    pub redis_url: Option<Secret>,
 }
 
 /// A server that could not be put together.
@@ -89,6 +98,9 @@ pub enum AppError {
     /// The directory could not be read.
     #[error("cannot read the control schema")]
     Feed(#[from] FeedError),
+    /// The address of Redis is none.
+    #[error(transparent)]
+    Redis(#[from] NotARedisUrl),
     /// The metrics page could not be prepared.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
@@ -96,8 +108,21 @@ pub enum AppError {
 
 /// Connects everything and starts the background work.
 pub async fn start(parts: Parts) -> Result<Arc<App>, AppError> {
-    let Parts { urls, master_key, public_url, clock, durability, queries, heads, pool, egress, tls, trusted_proxies } =
-        parts;
+    let Parts {
+        urls,
+        master_key,
+        public_url,
+        clock,
+        durability,
+        heads,
+        queries,
+        pool,
+        egress,
+        tls,
+        trusted_proxies,
+        limits,
+        redis_url,
+    } = parts;
     let logins = (0..LOGINS).map(|slot| urls.login(slot)).collect::<Result<Vec<_>, _>>()?;
     let versions = ServedVersions { oldest: SchemaVersions::oldest(), newest: SchemaVersions::newest() };
     let pool = TenantPool::new(&logins, pool, versions).map_err(AppError::Pool)?;
@@ -109,6 +134,11 @@ pub async fn start(parts: Parts) -> Result<Arc<App>, AppError> {
         clock: Arc::clone(&clock),
     })
     .await?;
+    let bodies = (limits.concurrency.body_bytes / 1024).min(Semaphore::MAX_PERMITS);
+    let limiter = match redis_url {
+        None => Limiter::new(limits),
+        Some(url) => Limiter::sharing(limits, url.expose(), limit::ANSWER_WITHIN).await?,
+    };
     let nonces = DpopNonces::new(&master_key.derive("dpop-nonce"));
     let desk = Desk {
         pool: pool.clone(),
@@ -131,6 +161,7 @@ pub async fn start(parts: Parts) -> Result<Arc<App>, AppError> {
         verifier: Verifier::new(Arc::clone(&clock), nonces),
         keeper: JwksKeeper::new(egress.clone(), Arc::clone(&clock)),
         egress,
+        limiter,
         metrics: Metrics::new()?,
         documents: Documents {
             openapi: openapi::document(),
@@ -139,6 +170,7 @@ pub async fn start(parts: Parts) -> Result<Arc<App>, AppError> {
             docs_policy: openapi::DOCS_POLICY,
         },
         large_bundles: Semaphore::new(LARGE_BUNDLES),
+        bodies: Arc::new(Semaphore::new(bodies)),
         working: Arc::new(AtomicUsize::new(0)),
         urls,
         public_url,
@@ -151,6 +183,7 @@ pub async fn start(parts: Parts) -> Result<Arc<App>, AppError> {
     figures::observe(&app);
     tokio::spawn(keep_keys(Arc::downgrade(&app)));
     tokio::spawn(note_used_keys(Arc::downgrade(&app)));
+    tokio::spawn(keep_limits(Arc::downgrade(&app)));
     Ok(app)
 }
 
@@ -179,6 +212,17 @@ async fn note_used_keys(app: std::sync::Weak<App>) {
         if let Err(error) = write_used_keys(&app).await {
             tracing::warn!(%error, "cannot note when API keys were used");
         }
+    }
+}
+
+/// Writes what is told of floods, once for each minute, and notes how many servers share the limits.
+async fn keep_limits(app: std::sync::Weak<App>) {
+    loop {
+        tokio::time::sleep(LIMIT_ROUND).await;
+        let Some(app) = app.upgrade() else { return };
+        app.limiter.set_servers(app.feed.servers());
+        let records = app.limiter.over(app.clock.now().timestamp_millis());
+        app.write_floods(records).await;
     }
 }
 

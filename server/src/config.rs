@@ -62,12 +62,12 @@ pub struct Settings {
     pub limits: LimitSettings,
     /// When an answer may leave, seen from its audit record.
     pub audit_durability: AuditDurability,
-    /// What the trail keeps of the criteria of searches.
-    pub audit_queries: Queries,
     /// Folder where the ends of the audit chains are kept outside the database.
     pub audit_heads: PathBuf,
     /// A syslog that is told them as well.
     pub audit_heads_syslog: Option<SyslogAddress>,
+    /// What the trail keeps of the criteria of searches.
+    pub audit_queries: Queries,
     /// How log lines look.
     pub log: LogFormat,
     /// Whether traces go to a collector (`OTEL_EXPORTER_OTLP_ENDPOINT` is set, `OTEL_SDK_DISABLED` is not).
@@ -213,14 +213,14 @@ impl Settings {
             limits: sources.file.as_ref().map(|(_, file)| file.limits.clone()).unwrap_or_default(),
             audit_durability: text("audit-durability", &flags.audit_durability)?
                 .map_or(Ok(AuditDurability::default()), |given| given.parse())?,
-            audit_queries: text("audit-queries", &flags.audit_queries)?
-                .map_or(Ok(Queries::default()), |given| given.parse_with(str::parse))?,
             audit_heads: text("audit-heads", &flags.audit_heads)?
                 .map_or_else(|| data_dir.join("heads"), |given| given.text.into()),
             audit_heads_syslog: text("audit-heads-syslog", &flags.audit_heads_syslog)?
                 .map(|given| given.parse())
                 .transpose()?,
             data_dir,
+            audit_queries: text("audit-queries", &flags.audit_queries)?
+                .map_or(Ok(Queries::default()), |given| given.parse_with(str::parse))?,
             log: text("log", &flags.log)?.map_or(Ok(LogFormat::default()), |given| given.parse())?,
             tracing: tracing(&sources)?,
             warnings,

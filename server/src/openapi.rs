@@ -13,6 +13,7 @@
 mod access;
 mod audit;
 mod components;
+mod delegated;
 mod docs;
 mod endpoints;
 mod examples;
@@ -104,6 +105,7 @@ fn build() -> Value {
     endpoints::add(&mut paths);
     access::add(&mut paths);
     audit::add(&mut paths);
+    delegated::add(&mut paths);
     json!({
         "openapi": "3.0.3",
         "info": {
@@ -118,6 +120,10 @@ fn build() -> Value {
             { "name": "Observation", "description": "https://hl7.org/fhir/R4/observation.html" },
             { "name": "AuditEvent", "description": "https://hl7.org/fhir/R4/auditevent.html" },
             { "name": "Bundle", "description": "https://hl7.org/fhir/R4/bundle.html" },
+            {
+                "name": "Delegated",
+                "description": "Over every tenant that granted this one access; each entry names its tenant",
+            },
             { "name": "Discovery", "description": "What is offered, for anyone to read" },
             { "name": "Authorization", "description": "Each tenant's own authorization server: SMART App Launch 2.2" },
             { "name": "Administration", "description": "Each tenant's own administration, with the scope admin:users" },

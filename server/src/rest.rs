@@ -7,8 +7,10 @@ mod audit_event;
 mod bundle;
 pub(crate) mod cors;
 pub(crate) mod credentials;
+mod delegated;
 pub mod discovery;
 mod fhir;
+pub(crate) mod limits;
 mod list;
 pub mod metadata;
 mod negotiate;
@@ -18,6 +20,7 @@ mod peer;
 mod public;
 pub(crate) mod request;
 pub mod respond;
+mod room;
 pub(crate) mod router;
 mod system;
 pub(crate) mod trail;
@@ -34,6 +37,7 @@ use vitals_fhir::outcome::IssueCode;
 pub(crate) use self::negotiate::Format;
 use self::peer::Peer;
 pub(crate) use self::request::Incoming;
+use self::room::Room;
 pub use self::router::route;
 pub(crate) use self::trail::panicked;
 pub(crate) use self::{
@@ -180,6 +184,8 @@ fn incoming(app: &App, request: Request, request_id: String) -> (Incoming, Optio
         address: peer.address,
         certificate: peer.certificate,
         request_id,
+        limits: None,
+        room: Room::of(&app.bodies),
     };
     (incoming, malformed)
 }

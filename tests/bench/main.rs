@@ -10,7 +10,10 @@
 mod audit_cost;
 mod audit_search;
 mod connection;
+mod delegated;
 mod handshakes;
+mod limits;
+mod neighbours;
 mod postgres;
 mod process;
 mod program;
@@ -30,11 +33,14 @@ use program::{Folder, Program};
 use table::Table;
 
 /// The parts, in the order they run. The last makes thousands of roles in the database that the others use.
-const PARTS: [&str; 12] = [
+const PARTS: [&str; 15] = [
     "requests",
     "audit-cost",
     "handshakes",
     "ways",
+    "limits",
+    "neighbours",
+    "delegated",
     "starting",
     "tenants",
     "timing",
@@ -89,6 +95,28 @@ fn main() {
         let own = Folder::make();
         runtime.block_on(ways::run(&program, &own, &mut table));
         if wanted == ["ways"] {
+            table.end();
+            return;
+        }
+    }
+    if is_wanted("limits") {
+        runtime.block_on(limits::run(&mut table));
+        if wanted == ["limits"] {
+            table.end();
+            return;
+        }
+    }
+    if is_wanted("neighbours") {
+        runtime.block_on(neighbours::run(&program, &mut table));
+        if wanted == ["neighbours"] {
+            table.end();
+            return;
+        }
+    }
+    if is_wanted("delegated") {
+        let own = Folder::make();
+        runtime.block_on(delegated::run(&program, &own, &mut table));
+        if wanted == ["delegated"] {
             table.end();
             return;
         }

@@ -2,8 +2,10 @@
 
 mod access;
 mod checks;
+mod grants;
 mod imports;
 mod issuers;
+mod limits;
 mod trail;
 
 use std::collections::BTreeSet;

@@ -1,8 +1,10 @@
 //! The one integration binary: tests speak HTTP to a real server on a real PostgreSQL (see the harness in `src`).
 
 mod administration;
+mod administration_grants;
 mod api_keys;
 mod attacks_covered;
+mod attacks_delegated;
 mod attacks_keys;
 mod attacks_oauth;
 mod attacks_pages;
@@ -21,7 +23,9 @@ mod bundle_lists;
 mod bundle_transaction;
 mod commands;
 mod cors;
+mod delegated;
 mod faults;
+mod faults_covered;
 mod fhir;
 mod fhir_documents;
 mod fhir_pages;
@@ -29,8 +33,11 @@ mod fhir_search;
 mod fhir_wire;
 mod isolation;
 mod layers;
+mod limits;
+mod limits_shared;
 mod migrations;
 mod oauth_certificates;
+mod oauth_delegated;
 mod oauth_pages;
 mod oauth_provider;
 mod oauth_smart;

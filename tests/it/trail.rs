@@ -54,6 +54,18 @@ const FIELDS: [&str; 30] = [
     "grant",
 ];
 
+#[test]
+fn every_member_of_a_record_is_documented() {
+    let document = include_str!("../../conformance/audit/README.md");
+    let rows: Vec<&str> = document.lines().filter_map(|line| line.strip_prefix("| `")).collect();
+    let missing: Vec<&str> = FIELDS
+        .into_iter()
+        .chain(["entries", "unverified"])
+        .filter(|name| !rows.iter().any(|row| row.split(" | ").next().is_some_and(|cell| cell.contains(name))))
+        .collect();
+    assert!(missing.is_empty(), "no row for {missing:?}");
+}
+
 /// All records of a chain, in the order of their times.
 pub async fn chain(read_url: &str, chain: &str) -> Vec<Value> {
     let mut reader = AuditReader::open(read_url).await.expect("the audit database can be read");

@@ -261,12 +261,9 @@ impl Access {
     }
 
     /// What an interaction of this letter reaches of the trail, as scopes over AuditEvent say: by the patients that
-    /// records are about. Another tenant's trail is nobody's, whatever that one granted.
+    /// records are about. Nothing in another tenant: what is granted is data.
     pub fn trail(&self, letter: Letter) -> &Visible {
-        if self.under.is_some() {
-            return &Visible::Nothing;
-        }
-        self.holder.reach.trail(letter).0
+        self.granted().map_or(&self.holder.reach, |(_, reach)| reach).trail(letter).0
     }
 
     /// The scopes over AuditEvent that cover the interaction, as given.

@@ -28,9 +28,9 @@ const KEYS: [&str; 23] = [
     "trusted-proxy",
     "redis-url",
     "audit-durability",
-    "audit-queries",
     "audit-heads",
     "audit-heads-syslog",
+    "audit-queries",
     "log",
 ];
 

@@ -91,10 +91,6 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "prompt|strict")]
     pub audit_durability: Option<String>,
 
-    /// What the trail keeps of searches: names of their parameters, or codes, dates and ids too [default: names]
-    #[arg(long, global = true, value_name = "full|names")]
-    pub audit_queries: Option<String>,
-
     /// Folder where the ends of the audit chains are kept, signed, outside the database [default: heads under --data-dir]
     #[arg(long, global = true, value_name = "DIR")]
     pub audit_heads: Option<String>,
@@ -102,6 +98,9 @@ pub struct Flags {
     /// A syslog that is told them as well (RFC 5424)
     #[arg(long, global = true, value_name = "udp://HOST:PORT|tcp://HOST:PORT|/dev/log")]
     pub audit_heads_syslog: Option<String>,
+    /// What the trail keeps of searches: names of their parameters, or codes, dates and ids too [default: names]
+    #[arg(long, global = true, value_name = "full|names")]
+    pub audit_queries: Option<String>,
 
     /// Form of the log on standard error [default: json]
     #[arg(long, global = true, value_name = "json|pretty")]

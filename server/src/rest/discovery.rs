@@ -180,7 +180,7 @@ fn scopes_supported(sign_in: bool) -> Vec<String> {
     for context in ["patient", "user", "system"] {
         scopes.extend(["rs", "read"].map(|rights| format!("{context}/{AUDIT_EVENT}.{rights}")));
     }
-    scopes.extend(["users:read", "org:self", "admin:users", "audit:read"].map(str::to_owned));
+    scopes.extend(["users:read", "org:self", "org:delegated", "admin:users", "audit:read"].map(str::to_owned));
     if sign_in {
         let words = ["openid", "fhirUser", "profile", "launch", "launch/patient", "launch/encounter", "offline_access"];
         scopes.extend(words.into_iter().chain(["online_access"]).map(str::to_owned));

@@ -236,7 +236,7 @@ pub async fn form(request: &mut Request<'_>) -> Result<Vec<(String, String)>, Fa
 }
 
 /// A token in a form, beside the one in the header (RFC 6750, section 2).
-fn second_token() -> Failure {
+pub fn second_token() -> Failure {
     Failure::new(
         Kind::BadRequestForm,
         IssueCode::Invalid,

@@ -18,13 +18,13 @@ use vitals_store::{
 use crate::failure::Failure;
 
 /// How long a link is good.
-const GOOD_FOR_MS: i64 = 60 * 60 * 1000;
+pub(super) const GOOD_FOR_MS: i64 = 60 * 60 * 1000;
 
 /// The purpose the sealing key is derived for.
 const PURPOSE: &str = "page";
 
 /// Longest link that is looked at; the longest address we take is 16 kB.
-const MAX_LENGTH: usize = 15_000;
+pub(super) const MAX_LENGTH: usize = 15_000;
 
 /// What a page link goes on with.
 #[derive(Debug, Serialize, Deserialize)]
@@ -98,7 +98,7 @@ pub fn open(key: &MasterKey, access: &Access, list: &str, token: &str, now: i64)
 }
 
 /// Who a link is for, as one short text.
-fn caller(access: &Access) -> String {
+pub(super) fn caller(access: &Access) -> String {
     let mut scopes: Vec<&str> = access.scopes().texts().iter().map(String::as_str).collect();
     scopes.sort_unstable();
     scopes.dedup();

@@ -14,6 +14,8 @@ use vitals_fhir::{
 pub enum Address<'p> {
     /// Below a FHIR base.
     Fhir(FhirBase, Fhir<'p>),
+    /// Below `/t/{tenant}/delegated/fhir`: over every tenant that granted this one access.
+    Delegated(TenantName, Fhir<'p>),
     /// `/t/{tenant}/auth/jwks`
     Jwks(TenantName),
     /// Elsewhere below `/t/{tenant}/auth`, or its metadata.
@@ -136,15 +138,26 @@ pub fn auth_route(asked: Auth) -> &'static str {
 pub enum FhirBase {
     /// `/t/{tenant}/fhir`
     Tenant(TenantName),
+    /// `/t/{tenant}/delegated/fhir`
+    Delegated(TenantName),
     /// `/fhir`: the tenant is the token's.
     Global,
 }
 
 impl FhirBase {
+    /// The tenant that the base names.
+    pub const fn tenant(&self) -> Option<&TenantName> {
+        match self {
+            Self::Tenant(name) | Self::Delegated(name) => Some(name),
+            Self::Global => None,
+        }
+    }
+
     /// The base's path.
     pub fn path(&self) -> String {
         match self {
             Self::Tenant(name) => format!("/t/{name}/fhir"),
+            Self::Delegated(name) => format!("/t/{name}/delegated/fhir"),
             Self::Global => "/fhir".to_owned(),
         }
     }
@@ -153,6 +166,7 @@ impl FhirBase {
     pub fn for_delegates(&self) -> Base {
         match self {
             Self::Tenant(name) => Base::Fhir(name.clone()),
+            Self::Delegated(name) => Base::Tenant(name.clone()),
             Self::Global => Base::Global,
         }
     }
@@ -160,7 +174,7 @@ impl FhirBase {
     /// What the token gate compares where only a tenant's own callers are let in.
     pub fn for_verifier(&self) -> Base {
         match self {
-            Self::Tenant(name) => Base::Tenant(name.clone()),
+            Self::Tenant(name) | Self::Delegated(name) => Base::Tenant(name.clone()),
             Self::Global => Base::Global,
         }
     }
@@ -242,6 +256,9 @@ pub fn address(path: &str) -> Address<'_> {
     }
     if let Some(below) = below(rest, "admin") {
         return Address::Admin(name, below);
+    }
+    if let Some(rest) = below(rest, "delegated/fhir") {
+        return Address::Delegated(name, fhir(rest));
     }
     match below(rest, "fhir") {
         Some(rest) => Address::Fhir(FhirBase::Tenant(name), fhir(rest)),
@@ -346,6 +363,13 @@ mod tests {
             ),
             ("/.well-known/oauth-authorization-server/t/north", Address::Nothing),
             ("/t/north/admin/clients/a", Address::Admin("north".parse().expect("a name"), "clients/a")),
+            ("/t/north/delegated/fhir/", Address::Delegated("north".parse().expect("a name"), Fhir::System)),
+            (
+                "/t/north/delegated/fhir/Patient/a",
+                Address::Delegated("north".parse().expect("a name"), Fhir::Instance(ResourceType::Patient, "a")),
+            ),
+            ("/t/north/delegated", Address::Nothing),
+            ("/t/north/delegated/fhirx", Address::Nothing),
             ("/t/NORTH/fhir", Address::Nothing),
             ("/t/north%2ffhir", Address::Nothing),
             ("/t//fhir", Address::Nothing),

@@ -20,7 +20,7 @@ use vitals_fhir::{
 
 use super::{
     fhir::{self, Asked, Request},
-    list,
+    limits, list,
     negotiate::{self, Return},
     request::{entity_tag, no_entity_tag},
     respond, router, trail,
@@ -66,6 +66,15 @@ pub async fn run(cx: &mut Exchange<'_>, request: &mut Request<'_>) -> Result<Res
     })?;
     plan.bundle.kind().code().clone_into(&mut cx.record.action);
     tracing::Span::current().record("fhir.interaction", plan.bundle.kind().code());
+    let costs = request.app.limiter.costs();
+    let charges = plan.steps.iter().map(|step| match step {
+        Ok(Step { operation, list, .. }) => {
+            costs.interaction(operation.code, list.as_ref().map(|list| list.pairs.as_slice()).unwrap_or_default())
+        }
+        // What cannot be understood was looked at all the same.
+        Err(_) => costs.operation(""),
+    });
+    limits::admit_entries(request.app, cx.access, charges).await?;
     let outcomes = crate::interaction::bundle::bundle(cx, &plan).await?;
     let text = answer::bundle(cx, request, &plan, outcomes, prefer.answer)?;
     Ok(respond::fhir(StatusCode::OK, request.format, text))

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     failure::{Failure, Kind},
+    limit::{ADDRESS_LIMIT, Network},
     state::App,
 };
 
@@ -41,6 +42,7 @@ pub async fn panicked(app: &App, whence: &Whence) -> Result<(), Failure> {
 pub fn base_of(path: &str) -> FhirBase {
     match router::address(path) {
         Address::Fhir(base, _) => base,
+        Address::Delegated(name, _) => FhirBase::Delegated(name),
         Address::Jwks(name) | Address::Auth(name, _) | Address::Admin(name, _) => FhirBase::Tenant(name),
         _ => FhirBase::Global,
     }
@@ -51,7 +53,7 @@ fn of(app: &App, whence: &Whence, base: &FhirBase) -> AuditRecord {
     record.request_id = Some(whence.request_id.clone());
     record.address = whence.address.map(|address| address.to_string());
     record.certificate.clone_from(&whence.certificate);
-    if let FhirBase::Tenant(name) = base
+    if let Some(name) = base.tenant()
         && let Ok(directory) = app.directory()
         && let Some(tenant) = directory.tenant(name)
     {
@@ -137,9 +139,21 @@ pub fn ended(record: &mut AuditRecord, outcome: Result<u16, &Failure>) {
     }
 }
 
+/// Whether a failure is one of many alike from one address.
+pub fn is_flood(failure: &Failure) -> bool {
+    failure.reason == ADDRESS_LIMIT
+}
+
 /// Writes the record, and its copy for the caller's own tenant where another's was asked; without both no answer leaves.
 /// `settling` names the tenant whose outbox holds the record too.
+///
+/// Refusals by the address limit are kept back and told together, one record for each network and minute.
 pub async fn leave(app: &App, mut record: AuditRecord, settling: Option<&TenantRole>) -> Result<(), Failure> {
+    if record.reason.as_deref() == Some(ADDRESS_LIMIT) {
+        let from = record.address.as_ref().and_then(|address| address.parse().ok());
+        app.limiter.tally(record, Network::of(from));
+        return Ok(());
+    }
     let copy = record.take_copy();
     let written = async {
         match settling {

@@ -46,6 +46,10 @@ struct Cell {
 }
 
 impl Cell {
+    const fn nothing() -> Self {
+        Self { visible: Visible::Nothing, used: Vec::new() }
+    }
+
     fn of(scopes: &ScopeSet, reaches: impl Fn(&Rule) -> Option<AllOf>) -> Self {
         let mut used = Vec::new();
         let alternatives: Vec<AllOf> = scopes
@@ -86,7 +90,7 @@ impl Reach {
     /// them in their order.
     pub(crate) fn read_in_common(token: &[(&ScopeSet, &Self)], grant: &Self) -> Self {
         let cells = std::array::from_fn(|place| {
-            let mut cell = Cell { visible: Visible::Nothing, used: Vec::new() };
+            let mut cell = Cell::nothing();
             if !matches!(LETTERS[place % LETTERS.len()], Letter::Read | Letter::Search) {
                 return cell;
             }
@@ -102,9 +106,8 @@ impl Reach {
             cell.visible = Visible::either(found);
             cell
         });
-        // The trail of another tenant is nobody's.
-        let nothing = || Cell { visible: Visible::Nothing, used: Vec::new() };
-        Self { cells, trail_read: nothing(), trail_search: nothing() }
+        // A grant is over data: nobody sees another tenant's trail.
+        Self { cells, trail_read: Cell::nothing(), trail_search: Cell::nothing() }
     }
 
     /// Whether there is anything that some interaction reaches.

@@ -7,7 +7,9 @@ use vitals_store::StoreError;
 use super::Problem;
 use crate::{
     audit::Unseen,
-    authorization::{DeskError, accounts::AccountError, api_keys::ApiKeyError, clients::ClientError},
+    authorization::{
+        DeskError, accounts::AccountError, api_keys::ApiKeyError, clients::ClientError, grants::GrantsError,
+    },
     failure::Failure,
 };
 
@@ -68,6 +70,18 @@ impl From<Unseen> for Problem {
             Unseen::Busy => "audit search too busy",
         })
         .into()
+    }
+}
+
+impl From<GrantsError> for Problem {
+    fn from(error: GrantsError) -> Self {
+        match error {
+            GrantsError::Connect(error) => error.into(),
+            GrantsError::Control(error) => error.into(),
+            GrantsError::Store(error) => error.into(),
+            GrantsError::Stale(error) => error.into(),
+            _ => Self::unprocessable(sentence(&error)),
+        }
     }
 }
 
