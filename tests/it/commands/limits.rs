@@ -11,7 +11,7 @@ use super::{tenant, token};
 
 #[tokio::test]
 async fn what_is_set_holds_when_the_command_returns() {
-    let Shared { program, server } = program::shared().await;
+    let Shared { program, server, .. } = program::shared().await;
     let id = tenant(program, "limits").await;
     let token = token(program, &id, "system/*.rs").await;
     let read = || {

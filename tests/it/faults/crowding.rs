@@ -31,12 +31,13 @@ async fn e16_a_tenant_that_uses_up_its_connections_leaves_the_others_theirs() {
     }
     // when its requests stand at the lock and in line, another tenant's are answered
     vitals_tests::poll::until("the line is full", async || server.app.pool.demand().1 >= 10).await;
+    let token = other.all();
     for _ in 0..20 {
-        let asked = other.get("Patient/none", &other.all());
+        let asked = other.get("Patient/none", &token);
         tokio::time::timeout(PATIENCE, asked).await.expect("in time").expect(404);
     }
     // and who would stand at the end of the line is sent away at once, with a time to come again
-    let (mut told, mut shed) = (0, server.app.pool.figures().shed.load(std::sync::atomic::Ordering::Relaxed));
+    let (mut told, shed) = (0, server.app.pool.figures().shed.load(std::sync::atomic::Ordering::Relaxed));
     assert!(shed > 0, "nobody was sent away");
     while let Some(answer) = crowd.join_next().await {
         let answer = answer.expect("it ends").expect_outcome(503, "transient");
@@ -47,7 +48,7 @@ async fn e16_a_tenant_that_uses_up_its_connections_leaves_the_others_theirs() {
     // then the operator goes on, and so does the tenant
     operator.run("ROLLBACK");
     crowding.get("Patient/none", &crowding.all()).await.expect(404);
-    shed = server.app.pool.figures().shed.load(std::sync::atomic::Ordering::Relaxed);
+    let shed = server.app.pool.figures().shed.load(std::sync::atomic::Ordering::Relaxed);
     assert!(shed <= u64::try_from(CROWD - 10).expect("few"), "{shed} were sent away");
 }
 
