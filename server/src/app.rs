@@ -12,7 +12,7 @@ use std::{
 };
 
 use tokio::{sync::Semaphore, task::JoinSet};
-use vitals_access::{clock::Clock, dpop::DpopNonces, verifier::Verifier};
+use vitals_access::{audit::Queries, clock::Clock, dpop::DpopNonces, verifier::Verifier};
 use vitals_store::{
     StoreError,
     audit::{AuditError, Durability},
@@ -27,7 +27,7 @@ use vitals_store::{
 };
 
 use crate::{
-    audit::{AuditWriter, heads::HeadsOptions},
+    audit::{AuditView, AuditWriter, heads::HeadsOptions},
     authorization::{Desk, Signers},
     config::Secret,
     egress::{Cidr, Egress, JwksKeeper},
@@ -67,6 +67,8 @@ pub struct Parts {
     pub durability: Durability,
     /// Where the ends of the audit chains are kept outside the database.
     pub heads: Option<HeadsOptions>,
+    /// What the trail keeps of the criteria of searches.
+    pub queries: Queries,
     /// How the tenant pool is sized.
     pub pool: PoolLimits,
     /// The rules for requests to elsewhere.
@@ -113,6 +115,7 @@ pub async fn start(parts: Parts) -> Result<Arc<App>, AppError> {
         clock,
         durability,
         heads,
+        queries,
         pool,
         egress,
         tls,
@@ -150,6 +153,8 @@ pub async fn start(parts: Parts) -> Result<Arc<App>, AppError> {
     };
     let app = Arc::new(App {
         desk,
+        audit_view: AuditView::new(&urls),
+        queries,
         trust: Trust::of(feed.clone(), tls.as_deref()),
         trusted_proxies,
         started: vitals_fhir::temporal::instant(clock.now().timestamp_millis()),

@@ -10,6 +10,7 @@ mod attempts;
 pub mod clients;
 pub mod context;
 pub mod ending;
+pub mod grants;
 pub mod keys;
 pub mod lockdown;
 pub mod passwords;

@@ -35,6 +35,8 @@ pub enum Kind {
     Unprocessable,
     /// Another version is current, or several matched.
     Precondition,
+    /// What it means is several things.
+    Ambiguous,
     /// Not offered here; the methods that are.
     NotOffered(&'static str),
     /// The body's media type or coding is not one we read.

@@ -3,9 +3,11 @@
 //! Every request runs in a task of its own: a client that goes away cancels nothing half way, and a panic ends one
 //! request. The answer leaves when its audit record is written.
 
+mod audit_event;
 mod bundle;
 pub(crate) mod cors;
 pub(crate) mod credentials;
+mod delegated;
 pub mod discovery;
 mod fhir;
 pub(crate) mod limits;
@@ -13,7 +15,7 @@ mod list;
 pub mod metadata;
 mod negotiate;
 mod operation;
-mod page;
+pub(crate) mod page;
 mod peer;
 mod public;
 pub(crate) mod request;

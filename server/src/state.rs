@@ -11,7 +11,13 @@ use std::{
 
 use serde_json::json;
 use tokio::sync::Semaphore;
-use vitals_access::{audit::AuditRecord, clock::Clock, directory::Directory, tenant::TenantName, verifier::Verifier};
+use vitals_access::{
+    audit::{AuditRecord, Queries},
+    clock::Clock,
+    directory::Directory,
+    tenant::TenantName,
+    verifier::Verifier,
+};
 use vitals_store::{
     control::poll::{DirectoryFeed, KeySource, Stale},
     pool::TenantPool,
@@ -20,7 +26,7 @@ use vitals_store::{
 };
 
 use crate::{
-    audit::AuditWriter,
+    audit::{AuditView, AuditWriter},
     egress::{Cidr, Egress, JwksKeeper},
     limit::Limiter,
     telemetry::metrics::Metrics,
@@ -62,6 +68,10 @@ pub struct App {
     pub pool: TenantPool,
     /// The trail.
     pub audit: AuditWriter,
+    /// The trail, to be looked at.
+    pub audit_view: AuditView,
+    /// What the trail keeps of the criteria of searches.
+    pub queries: Queries,
     /// Whose word about client certificates is taken.
     pub trust: Arc<Trust>,
     /// Whose word about clients is taken.

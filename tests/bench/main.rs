@@ -8,7 +8,9 @@
 //! Needs `psql` and `pgbench`, which come with PostgreSQL's other programs, and `openssl` for the part `handshakes`.
 
 mod audit_cost;
+mod audit_search;
 mod connection;
+mod delegated;
 mod handshakes;
 mod limits;
 mod neighbours;
@@ -31,18 +33,20 @@ use program::{Folder, Program};
 use table::Table;
 
 /// The parts, in the order they run. The last makes thousands of roles in the database that the others use.
-const PARTS: [&str; 13] = [
+const PARTS: [&str; 15] = [
     "requests",
     "audit-cost",
     "handshakes",
     "ways",
     "limits",
     "neighbours",
+    "delegated",
     "starting",
     "tenants",
     "timing",
     "slow",
     "trail",
+    "audit-search",
     "tokens",
     "roles",
 ];
@@ -109,6 +113,14 @@ fn main() {
             return;
         }
     }
+    if is_wanted("delegated") {
+        let own = Folder::make();
+        runtime.block_on(delegated::run(&program, &own, &mut table));
+        if wanted == ["delegated"] {
+            table.end();
+            return;
+        }
+    }
     if is_wanted("starting") {
         starting::run(&program, &folder, &mut table);
     }
@@ -126,6 +138,9 @@ fn main() {
     }
     if is_wanted("trail") {
         runtime.block_on(trail::run(&folder, &postgres, &mut table));
+    }
+    if is_wanted("audit-search") {
+        runtime.block_on(audit_search::run(&folder, &postgres, &mut table));
     }
     if is_wanted("tokens") {
         runtime.block_on(tokens::run(&program, &folder, &server, &mut table));

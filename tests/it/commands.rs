@@ -2,6 +2,7 @@
 
 mod access;
 mod checks;
+mod grants;
 mod imports;
 mod issuers;
 mod limits;

@@ -1,8 +1,10 @@
 //! The one integration binary: tests speak HTTP to a real server on a real PostgreSQL (see the harness in `src`).
 
 mod administration;
+mod administration_grants;
 mod api_keys;
 mod attacks_covered;
+mod attacks_delegated;
 mod attacks_keys;
 mod attacks_oauth;
 mod attacks_pages;
@@ -21,7 +23,9 @@ mod bundle_lists;
 mod bundle_transaction;
 mod commands;
 mod cors;
+mod delegated;
 mod faults;
+mod faults_covered;
 mod fhir;
 mod fhir_documents;
 mod fhir_pages;
@@ -33,6 +37,7 @@ mod limits;
 mod limits_shared;
 mod migrations;
 mod oauth_certificates;
+mod oauth_delegated;
 mod oauth_pages;
 mod oauth_provider;
 mod oauth_smart;
@@ -53,4 +58,5 @@ mod starting_secure;
 mod trail;
 mod trail_full;
 mod trail_lost;
+mod trail_view;
 mod validation;

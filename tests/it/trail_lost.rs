@@ -98,6 +98,10 @@ async fn without_a_trail_nothing_is_disclosed_and_nothing_is_written() {
     for kind in ResourceType::ALL {
         tenant.put(&format!("{kind}/a"), &all, &content(kind, "a", CANARY).to_string()).await.expect(201);
     }
+    // and a caller of another tenant, whose requests leave two records
+    let other = Tenant::on(server).await;
+    tenant.grant(&other, "users:read").await;
+    let (delegated, stranger) = (other.delegate(&[(&tenant, "system/*.rs")]).sign(), other.all());
     for (what, lose, restore) in OUTAGES {
         assert_eq!(ready().await.expect(200).json()["audit"], true);
         // when the store is lost
@@ -126,6 +130,9 @@ async fn without_a_trail_nothing_is_disclosed_and_nothing_is_written() {
         }
         let refused = client().get(format!("{}/Patient/a", tenant.base()));
         is_unavailable(&Answer::of(refused).await, what);
+        for token in [&delegated, &stranger] {
+            is_unavailable(&tenant.get("Patient/a", token).await, what);
+        }
         assert_eq!(cluster.sql(&versions(&tenant.role())).await, before, "{what}: nothing is written");
 
         // what needs no record goes on
@@ -136,6 +143,10 @@ async fn without_a_trail_nothing_is_disclosed_and_nothing_is_written() {
         sql::run(&audit, restore).await;
         poll::until("the server is ready again", async || ready().await.status == 200).await;
         tenant.get("Patient/a", &all).await.expect(200);
+        let answer = tenant.get("Patient/a", &delegated).await.expect(200);
+        for chain in [&tenant, &other] {
+            assert_eq!(chain.records_of(answer.header("x-request-id")).await.len(), 1, "{what}");
+        }
         tenant.put("Observation/a", &all, &samples::heart_rate("a", "p1").to_string()).await.expect(200);
     }
     // Every version that stands has one record, those of the first moments too.

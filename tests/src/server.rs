@@ -8,7 +8,7 @@ use std::{
 };
 
 use poem::endpoint::ToDynEndpoint;
-use vitals_access::clock::Clock;
+use vitals_access::{audit::Queries, clock::Clock};
 use vitals_server::{
     admin::Operator,
     app::{self, Parts},
@@ -40,6 +40,8 @@ pub struct Options {
     pub tls: Option<TlsFiles>,
     /// Proxies whose word is taken.
     pub trusted_proxies: Vec<&'static str>,
+    /// What the trail keeps of searches.
+    pub queries: Queries,
     /// The URL clients use, if not that of the listener.
     pub public_url: Option<String>,
     /// Tiers, costs and limits; without them nothing is limited, since every test comes from the same address.
@@ -120,6 +122,7 @@ impl Server {
                 witness: heads::witness(&cluster.master_key),
                 every,
             }),
+            queries: options.queries,
             pool: options.pool,
             egress: Egress::new(blocks(&options.egress_allow), vec![public.local(), operator.local()]),
             tls: files.clone(),

@@ -7,6 +7,7 @@ use vitals_access::tenant::TenantName;
 
 mod access;
 mod audit;
+mod grant;
 mod issuer;
 mod limits;
 
@@ -17,6 +18,7 @@ pub use access::{
 pub use audit::{
     AuditCommand, AuditDigestArgs, AuditExportArgs, AuditSealArgs, AuditTailArgs, AuditVerifyArgs, ExportFormat,
 };
+pub use grant::{GrantCommand, GrantCreateArgs, GrantListArgs, GrantRevokeArgs, GrantShowArgs};
 pub use issuer::{IssuerAddArgs, IssuerCommand, IssuerRemoveArgs};
 pub use limits::{LimitsCommand, LimitsSetArgs};
 
@@ -42,7 +44,7 @@ pub struct Invocation {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Serve two hospitals with ninety days of generated vital signs, and print how to read them
+    /// Serve two hospitals and a research platform with ninety days of generated vital signs, and print how to read them
     Demo,
     /// Serve; without --database-url from an embedded PostgreSQL kept under --data-dir
     Serve,
@@ -60,6 +62,9 @@ pub enum Command {
     /// Keys for development, where the tenant takes them
     #[command(subcommand)]
     ApiKey(ApiKeyCommand),
+    /// What one tenant lets another read, until a time and for a purpose
+    #[command(subcommand)]
+    Grant(GrantCommand),
     /// The keys a tenant signs its tokens with
     #[command(subcommand)]
     Key(KeyCommand),
@@ -234,6 +239,9 @@ pub struct TokenArgs {
     /// Thumbprint of the key that it is bound to, which signs its DPoP proofs
     #[arg(long, value_name = "T")]
     pub jkt: Option<String>,
+    /// With what other tenants grant this one now, and the scope org:delegated
+    #[arg(long)]
+    pub delegated: bool,
     /// How long it is good for
     #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = config::duration)]
     pub ttl: Duration,

@@ -96,6 +96,7 @@ async fn serve_on(
             AuditDurability::Strict => Durability::Strict,
         },
         heads: Some(opened.heads(&master_key)),
+        queries: settings.audit_queries,
         pool: settings.limits.concurrency.of_pool(PoolLimits::default()),
         egress: Egress::new(settings.egress_allow.clone(), vec![public.local(), operator.local()]),
         tls: tls.clone(),

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{add as add_operation, reference};
+use super::{add as add_operation, delegated, reference};
 
 /// What an endpoint asks of its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ enum Caller {
 
 /// A body or an answer.
 #[derive(Clone, Copy, Debug)]
-enum Content {
+pub(super) enum Content {
     None,
     Json(&'static str),
     /// A form with these fields; those that begin with `!` are required.
@@ -167,7 +167,7 @@ const ROWS: &[Row] = &[
 ];
 
 /// Administration: method, path below `/t/{tenant}/admin`, operation id, summary, what is sent, status, what is answered.
-type AdminRow = (&'static str, &'static str, &'static str, &'static str, Content, &'static str, Content);
+pub(super) type AdminRow = (&'static str, &'static str, &'static str, &'static str, Content, &'static str, Content);
 
 const ADMIN: &[AdminRow] = &[
     (
@@ -298,7 +298,7 @@ pub fn add(paths: &mut Map<String, Value>) {
         let operation = describe(*caller, (method, path), (id, summary), *sent, (status, *answered));
         add_operation(paths, &format!("/t/{{tenant}}{path}"), method, operation);
     }
-    for (method, path, id, summary, sent, status, answered) in ADMIN {
+    for (method, path, id, summary, sent, status, answered) in ADMIN.iter().chain(delegated::GRANTS) {
         let operation = describe(Caller::Administrator, (method, path), (id, summary), *sent, (status, *answered));
         add_operation(paths, &format!("/t/{{tenant}}/admin{path}"), method, operation);
     }

@@ -21,6 +21,7 @@ pub const fn status(kind: Kind) -> StatusCode {
         Kind::Malformed | Kind::BadRequestForm => StatusCode::BAD_REQUEST,
         Kind::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
         Kind::Precondition => StatusCode::PRECONDITION_FAILED,
+        Kind::Ambiguous => StatusCode::CONFLICT,
         Kind::NotOffered(_) => StatusCode::METHOD_NOT_ALLOWED,
         Kind::UnsupportedMedia => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Kind::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
