@@ -17,6 +17,7 @@ mod grant;
 mod import;
 mod issuer;
 mod key;
+mod limits;
 mod lockdown;
 mod migrate;
 mod open;
@@ -134,6 +135,7 @@ pub async fn run() -> Exit {
         args::Command::Grant(command) => grant::run(&settings, command, json).await,
         args::Command::Key(command) => key::run(&settings, command, json).await,
         args::Command::Issuer(command) => issuer::run(&settings, command, json).await,
+        args::Command::Limits(command) => limits::run(&settings, command, json).await,
         args::Command::Migrate(command) => migrate::run(&settings, command, json).await,
         args::Command::Token(command) => token::run(&settings, command).await,
         args::Command::Import(command) => import::run(&settings, command, json).await,

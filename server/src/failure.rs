@@ -47,6 +47,11 @@ pub enum Kind {
     TooLarge,
     /// Too long an address.
     TooLong,
+    /// Over a limit; the seconds until it is worth another try.
+    Throttled {
+        /// Whole seconds.
+        retry_after: u64,
+    },
     /// A dependency is away.
     Unavailable,
     /// The body did not arrive in time.

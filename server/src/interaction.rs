@@ -1,6 +1,7 @@
 //! FHIR interactions, one file each: no HTTP, no SQL. Each takes the caller's exchange and returns what was asked
 //! for or a [`Failure`]; what the audit record needs is noted on the way.
 
+pub mod audit_event;
 pub mod bundle;
 pub mod conditional_create;
 pub mod conditional_delete;

@@ -29,7 +29,7 @@ use poem::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, sleep_until, timeout},
 };
@@ -52,6 +52,9 @@ use crate::tls::{HandshakeError, Secured, Tls};
 
 /// Connections of one listener at a time; further ones wait in the kernel's queue (DESIGN section 5).
 const MAX_CONNECTIONS: usize = 2_048;
+/// Connections that the kernel keeps until they are accepted. With the usual 128 a burst of a few hundred overflows, and
+/// its clients believe for seconds that they are connected.
+const BACKLOG: u32 = 1_024;
 /// How long requests may go on after the signal to stop: with four seconds for the audit log and the database behind
 /// it, which is what a busy machine needs, the process is gone within ten.
 const GRACE: Duration = Duration::from_secs(6);
@@ -139,6 +142,7 @@ pub enum Malformed {
 
 impl Listener {
     /// Opens a port; `option` is the flag that set the address, for the error.
+    #[allow(clippy::unused_async, reason = "whoever serves is asynchronous, and this needs its runtime")]
     pub async fn bind(address: SocketAddr, option: &'static str) -> Result<Self, ListenError> {
         let refused = |source: io::Error| match source.kind() {
             io::ErrorKind::AddrInUse => ListenError::Busy { address, option },
@@ -146,7 +150,7 @@ impl Listener {
             io::ErrorKind::AddrNotAvailable => ListenError::Elsewhere { address, option },
             _ => ListenError::Other { address, option, source },
         };
-        let socket = TcpListener::bind(address).await.map_err(refused)?;
+        let socket = open(address).map_err(refused)?;
         let local = socket.local_addr().map_err(refused)?;
         Ok(Self { socket, local, limits: Limits::DEFAULT, ended: Arc::default(), tls: None })
     }
@@ -214,6 +218,14 @@ impl Listener {
             tracing::warn!("some connections did not end in time");
         }
     }
+}
+
+fn open(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A port is free again as soon as its server is gone.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// The two ends of a connection.

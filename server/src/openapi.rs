@@ -11,6 +11,7 @@
 //! tests send, and what several operations share stands in the components once.
 
 mod access;
+mod audit;
 mod components;
 mod delegated;
 mod docs;
@@ -103,6 +104,7 @@ fn build() -> Value {
     fhir::add(&mut paths);
     endpoints::add(&mut paths);
     access::add(&mut paths);
+    audit::add(&mut paths);
     delegated::add(&mut paths);
     json!({
         "openapi": "3.0.3",
@@ -116,6 +118,7 @@ fn build() -> Value {
         "tags": [
             { "name": "Patient", "description": "https://hl7.org/fhir/R4/patient.html" },
             { "name": "Observation", "description": "https://hl7.org/fhir/R4/observation.html" },
+            { "name": "AuditEvent", "description": "https://hl7.org/fhir/R4/auditevent.html" },
             { "name": "Bundle", "description": "https://hl7.org/fhir/R4/bundle.html" },
             {
                 "name": "Delegated",

@@ -8,9 +8,12 @@
 //! Needs `psql` and `pgbench`, which come with PostgreSQL's other programs, and `openssl` for the part `handshakes`.
 
 mod audit_cost;
+mod audit_search;
 mod connection;
 mod delegated;
 mod handshakes;
+mod limits;
+mod neighbours;
 mod postgres;
 mod process;
 mod program;
@@ -30,17 +33,20 @@ use program::{Folder, Program};
 use table::Table;
 
 /// The parts, in the order they run. The last makes thousands of roles in the database that the others use.
-const PARTS: [&str; 12] = [
+const PARTS: [&str; 15] = [
     "requests",
     "audit-cost",
     "handshakes",
     "ways",
+    "limits",
+    "neighbours",
     "delegated",
     "starting",
     "tenants",
     "timing",
     "slow",
     "trail",
+    "audit-search",
     "tokens",
     "roles",
 ];
@@ -93,6 +99,20 @@ fn main() {
             return;
         }
     }
+    if is_wanted("limits") {
+        runtime.block_on(limits::run(&mut table));
+        if wanted == ["limits"] {
+            table.end();
+            return;
+        }
+    }
+    if is_wanted("neighbours") {
+        runtime.block_on(neighbours::run(&program, &mut table));
+        if wanted == ["neighbours"] {
+            table.end();
+            return;
+        }
+    }
     if is_wanted("delegated") {
         let own = Folder::make();
         runtime.block_on(delegated::run(&program, &own, &mut table));
@@ -118,6 +138,9 @@ fn main() {
     }
     if is_wanted("trail") {
         runtime.block_on(trail::run(&folder, &postgres, &mut table));
+    }
+    if is_wanted("audit-search") {
+        runtime.block_on(audit_search::run(&folder, &postgres, &mut table));
     }
     if is_wanted("tokens") {
         runtime.block_on(tokens::run(&program, &folder, &server, &mut table));

@@ -13,7 +13,9 @@ use vitals_tests::{
     Answer, Options, Server, Tenant, cluster,
     forge::{Forge, header},
     issuer::{inline, issuer, register, unique_url},
-    ledger, samples,
+    ledger,
+    proof::{About, ProofKey},
+    samples,
     tenant::client,
 };
 
@@ -303,6 +305,41 @@ async fn nothing_is_told(world: &World, token: &str, answer: &Answer, path: &str
     let unknown = format!("{}/t/x{}/fhir/{path}", world.lab.server.url, &world.hospital.name.as_str()[1..]);
     let unknown = Answer::of(client().get(unknown).bearer_auth(token)).await.expect_outcome(403, "forbidden");
     assert_eq!(answer.anonymous("x"), unknown.anonymous("x"));
+}
+
+#[tokio::test]
+async fn what_a_tenant_asks_of_everybody_it_asks_of_callers_from_elsewhere() {
+    let world = World::new().await;
+    let (hospital, lab) = (&world.hospital, &world.lab);
+    let grant = hospital.grant(lab, HEART_RATE).await;
+    let url = format!("{}/Observation/hr1", hospital.base());
+    let key = ProofKey::generate();
+    for voice in [Voice::Own, Voice::Outside] {
+        hospital.set(&json!({})).await;
+        let plain = world.delegated(voice, HEART_RATE);
+        hospital.get("Observation/hr1", &plain).await.expect(200);
+        for settings in [json!({ "require_proof": true }), json!({ "require_certificate": true })] {
+            hospital.set(&settings).await;
+            let refused = hospital.get("Observation/hr1", &plain).await.expect_outcome(403, "forbidden");
+            for tenant in [hospital, lab] {
+                let records = tenant.records_of(refused.header("x-request-id")).await;
+                assert_eq!((records.len(), &records[0]["grant"]), (1, &json!(grant.id)), "{settings}");
+            }
+        }
+        hospital.set(&json!({ "require_proof": true })).await;
+        let entries = json!([lab.entry(hospital, HEART_RATE, 600)]);
+        let bound = world.token(voice, &[("delegated_access", entries), ("cnf", json!({ "jkt": key.jkt() }))]);
+        let show = async |changes: &[(&str, Value)]| {
+            let now = hospital.server.clock.now().timestamp();
+            let proof = key.proof(About { method: "GET", url: &url, token: Some(&bound), now }, changes);
+            let request = client().get(&url).header("authorization", format!("DPoP {bound}")).header("dpop", proof);
+            Answer::of(request).await
+        };
+        let wanted = show(&[]).await.expect(401);
+        assert!(wanted.header("www-authenticate").contains("use_dpop_nonce"), "{wanted:?}");
+        show(&[("nonce", json!(wanted.header("dpop-nonce")))]).await.expect(200);
+    }
+    ledger::each_left_one_record().await;
 }
 
 #[tokio::test]

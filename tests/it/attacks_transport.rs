@@ -1,7 +1,12 @@
-//! Attacks on what carries requests, by their numbers: bodies without end here, ambiguous requests, methods, headers and
-//! floods in `requests`. H04 (slow clients) is in the bench, P42 (times) too.
+//! Attacks on what carries requests, by their numbers: bodies without end here, ambiguous requests, methods and floods in
+//! `requests`, slow clients in `slow`, HTTP/2 in `frames`, what every route says to browsers and what the public listener
+//! has not in `headers`, addresses of elsewhere in `elsewhere`. What is measured of H04 and P42 (times) is in the bench.
 
+mod elsewhere;
+mod frames;
+mod headers;
 mod requests;
+mod slow;
 
 use std::{
     pin::Pin,

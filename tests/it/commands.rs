@@ -5,6 +5,7 @@ mod checks;
 mod grants;
 mod imports;
 mod issuers;
+mod limits;
 mod trail;
 
 use std::collections::BTreeSet;

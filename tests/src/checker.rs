@@ -84,11 +84,20 @@ pub struct Sent {
 }
 
 /// The callers' side.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Checker {
+    /// Begins its marks: no other checker's begin so.
+    name: String,
     sent: Mutex<Vec<Sent>>,
     marks: AtomicUsize,
     transactions: AtomicUsize,
+}
+
+impl Default for Checker {
+    fn default() -> Self {
+        let name = uuid::Uuid::new_v4().simple().to_string()[..12].to_owned();
+        Self { name, sent: Mutex::default(), marks: AtomicUsize::new(0), transactions: AtomicUsize::new(0) }
+    }
 }
 
 impl Checker {
@@ -110,7 +119,7 @@ impl Checker {
     }
 
     fn mark(&self) -> String {
-        format!("mark-{}", self.marks.fetch_add(1, Ordering::Relaxed))
+        format!("mark-{}-{}", self.name, self.marks.fetch_add(1, Ordering::Relaxed))
     }
 
     fn transaction(&self) -> usize {
@@ -123,11 +132,15 @@ impl Checker {
     /// # Panics
     /// When something still is after a minute, with all of it.
     pub async fn nothing_is_lost(&self, place: &Place, what: &str) {
-        let began = Instant::now();
+        let (began, sent) = (Instant::now(), self.sent());
         loop {
-            let sent = self.sent();
-            let breaches = judge::breaches(&sent, &Found::at(place, &sent).await);
+            let mut found = Found::at(place, &sent).await;
+            let mut breaches = judge::breaches(&sent, &found);
             if breaches.is_empty() {
+                // Texts do not change any more.
+                found.read_texts(place, &sent).await;
+                breaches = judge::breaches(&sent, &found);
+                assert!(breaches.is_empty(), "{what}: {} breaches: {:#?}", breaches.len(), first(&breaches));
                 return;
             }
             assert!(began.elapsed() < SETTLED_WITHIN, "{what}: {} breaches: {:#?}", breaches.len(), first(&breaches));

@@ -24,6 +24,8 @@ struct Asked {
     with_credentials: bool,
     /// A browser's question about CORS, answered.
     preflight: bool,
+    /// Refused for its address, which is told together with others of the minute.
+    flood: bool,
     status: u16,
 }
 
@@ -59,6 +61,7 @@ pub(crate) fn note(request: &reqwest::Request, answer: &Answer) {
         target: url.path().to_owned(),
         with_credentials: request.headers().contains_key("authorization"),
         preflight: answer.status == 204 && request.headers().contains_key("access-control-request-method"),
+        flood: answer.status == 429 && answer.body.contains("the limit address:"),
         status: answer.status,
     });
 }
@@ -81,6 +84,7 @@ pub(crate) fn note_raw(server: &str, request: &[u8], answer: &Answer) {
         target: words.next().unwrap_or_default(),
         with_credentials: lines.any(|line| line.to_ascii_lowercase().starts_with("authorization:")),
         preflight: false,
+        flood: answer.status == 429 && answer.body.contains("the limit address:"),
         status: answer.status,
     });
 }
@@ -94,6 +98,9 @@ impl Asked {
     /// FHIR base or for a token asked for something of somebody's; public documents are anybody's, and where nothing
     /// is nothing was asked for.
     fn owes(&self) -> usize {
+        if self.flood {
+            return 0;
+        }
         // A whole URL is about what its path says.
         let target = self
             .target

@@ -8,13 +8,14 @@ use std::{
 };
 
 use poem::endpoint::ToDynEndpoint;
-use vitals_access::clock::Clock;
+use vitals_access::{audit::Queries, clock::Clock};
 use vitals_server::{
     admin::Operator,
     app::{self, Parts},
     audit::heads::{self, HeadsOptions},
-    config::TlsFiles,
+    config::{Secret, TlsFiles},
     egress::Egress,
+    limit::settings::{AddressLimits, LimitSettings},
     listen::{Listener, Stopper, stop_signal},
     public::Public,
     state::App,
@@ -39,8 +40,14 @@ pub struct Options {
     pub tls: Option<TlsFiles>,
     /// Proxies whose word is taken.
     pub trusted_proxies: Vec<&'static str>,
+    /// What the trail keeps of searches.
+    pub queries: Queries,
     /// The URL clients use, if not that of the listener.
     pub public_url: Option<String>,
+    /// Tiers, costs and limits; without them nothing is limited, since every test comes from the same address.
+    pub limits: Option<LimitSettings>,
+    /// Redis that limits are shared through.
+    pub redis_url: Option<String>,
     /// How often heads of the trail are kept in [`Server::heads`]; otherwise they are not.
     pub heads_every: Option<Duration>,
 }
@@ -115,10 +122,15 @@ impl Server {
                 witness: heads::witness(&cluster.master_key),
                 every,
             }),
+            queries: options.queries,
             pool: options.pool,
             egress: Egress::new(blocks(&options.egress_allow), vec![public.local(), operator.local()]),
             tls: files.clone(),
             trusted_proxies: blocks(&options.trusted_proxies),
+            limits: options
+                .limits
+                .unwrap_or(LimitSettings { address: AddressLimits::NONE, ..LimitSettings::default() }),
+            redis_url: options.redis_url.map(Secret::new),
         })
         .await
         .expect("the application starts");

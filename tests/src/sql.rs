@@ -8,6 +8,9 @@ use std::{
 
 use crate::{Tenant, cluster::Cluster};
 
+/// Longest argument of a program on Linux is 128 kB; what is longer goes in another way.
+const MAX_ARGUMENT: usize = 100_000;
+
 /// Ends what a session's statements return.
 const END: &str = "-- end --";
 
@@ -33,10 +36,19 @@ pub async fn run(url: &str, statements: &str) -> String {
 
 /// The same, where they may fail: then what was said.
 pub async fn attempt(url: &str, statements: &str) -> Result<String, String> {
-    let mut psql = psql(url);
-    psql.args(["--command", statements]).stdin(Stdio::null());
+    let (mut psql, mut input) = (psql(url), None);
+    if statements.len() < MAX_ARGUMENT {
+        psql.args(["--command", statements]).stdin(Stdio::null());
+    } else {
+        psql.stdin(Stdio::piped());
+        input = Some(statements.to_owned());
+    }
     tokio::task::spawn_blocking(move || {
-        let output = psql.output().expect("psql can be run");
+        let mut psql = psql.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("psql can be run");
+        if let (Some(input), Some(mut stdin)) = (input, psql.stdin.take()) {
+            stdin.write_all(input.as_bytes()).expect("psql listens");
+        }
+        let output = psql.wait_with_output().expect("psql ends");
         if !output.status.success() {
             return Err(String::from_utf8_lossy(&output.stderr).into_owned());
         }

@@ -14,7 +14,10 @@ use crate::{
     tenant::{Tenant, TenantName},
 };
 
+mod criteria;
 mod text;
+
+pub use criteria::{Queries, criteria};
 
 /// The chain of requests that belong to no tenant.
 pub const SERVER_CHAIN: &str = "server";

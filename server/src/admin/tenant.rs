@@ -1,6 +1,6 @@
 //! The tenant's own administration, `/t/{tenant}/admin/…`, for whoever holds the scope `admin:users` there: clients,
-//! users, issuers, API keys, signing keys, sessions, grants to other tenants. Failures are problem details (RFC 9457); every request leaves one
-//! record in the tenant's chain before its answer.
+//! users, issuers, API keys, signing keys, sessions, limits, grants to other tenants, and the trail (`audit:read` opens that one
+//! too). Failures are problem details (RFC 9457); every request leaves one record in the tenant's chain before its answer.
 
 use std::sync::Arc;
 
@@ -17,10 +17,12 @@ use vitals_access::{
 use vitals_fhir::json::{self, Kind};
 
 mod api_keys;
+mod audit;
 mod clients;
 mod grants;
 mod issuers;
 mod keys;
+mod limits;
 mod problems;
 mod route;
 mod sessions;
@@ -33,8 +35,6 @@ use crate::{
     state::App,
 };
 
-/// The scope that opens all of this.
-const SCOPE: &str = "admin:users";
 /// Largest body: a key set of some size, many times over.
 const MAX_BODY: usize = 1024 * 1024;
 
@@ -66,11 +66,12 @@ pub(crate) async fn answer(app: Arc<App>, mut incoming: Incoming, name: TenantNa
     if let Some(elsewhere) = elsewhere {
         left = left.and(trail::leave(&app, elsewhere, None).await);
     }
-    let response = match (left, answered) {
+    let mut response = match (left, answered) {
         (Ok(()), answered) => answered.unwrap_or_else(Problem::into_response),
         (Err(_), Ok(_)) if asked.changes() => Problem::made_but_not_recorded().into_response(),
         (Err(failure), _) => Problem::from(failure).into_response(),
     };
+    rest::limits::tell(&mut response, incoming.limits.as_ref());
     Labelled { response, route: asked.route, interaction: None }
 }
 
@@ -84,10 +85,12 @@ async fn admitted(
 ) -> Result<Response, Problem> {
     let access = rest::caller(app, incoming, &[], base, record).await?;
     record.by(&access);
-    if !access.has(SCOPE) {
-        return Err(Problem::out_of_scope(SCOPE));
+    rest::limits::admit(app, &access, app.limiter.costs().admin(), &mut incoming.limits).await?;
+    let scopes = asked.scopes();
+    record.used = scopes.iter().filter(|scope| access.has(scope)).map(|scope| (*scope).to_owned()).collect();
+    if record.used.is_empty() {
+        return Err(Problem::out_of_scope(scopes[0]));
     }
-    record.used = vec![SCOPE.to_owned()];
     // What cannot be recorded is not done.
     if !app.audit.is_writable() {
         return Err(crate::audit::AuditUnavailable.into());
@@ -102,6 +105,8 @@ async fn admitted(
         Ask::ApiKeys(what) => api_keys::answer(&mut call, what, asked.id()).await,
         Ask::Keys(what) => keys::answer(&mut call, what).await,
         Ask::Sessions(what) => sessions::answer(&mut call, what, asked.id()).await,
+        Ask::Audit(what) => audit::answer(&mut call, what, asked.id()).await,
+        Ask::Limits => limits::answer(&mut call).await,
         Ask::Grants(what) => grants::answer(&mut call, what, asked.id()).await,
         Ask::Preview => grants::preview(&mut call, asked.id()).await,
         Ask::NotOffered(allow) => Err(Problem::not_offered(allow)),

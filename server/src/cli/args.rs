@@ -9,6 +9,7 @@ mod access;
 mod audit;
 mod grant;
 mod issuer;
+mod limits;
 
 pub use access::{
     ApiKeyCommand, ApiKeyCreateArgs, ClientCommand, ClientCreateArgs, KeyCommand, KeyRotateArgs, RevokeArgs, Switch,
@@ -19,6 +20,7 @@ pub use audit::{
 };
 pub use grant::{GrantCommand, GrantCreateArgs, GrantListArgs, GrantRevokeArgs, GrantShowArgs};
 pub use issuer::{IssuerAddArgs, IssuerCommand, IssuerRemoveArgs};
+pub use limits::{LimitsCommand, LimitsSetArgs};
 
 use crate::config::{self, Flags};
 
@@ -69,6 +71,9 @@ pub enum Command {
     /// Issuers whose tokens a tenant accepts besides its own
     #[command(subcommand)]
     Issuer(IssuerCommand),
+    /// What the callers of a tenant may do in a second, a minute and a day
+    #[command(subcommand)]
+    Limits(LimitsCommand),
     /// Migrations of the control, tenant and audit schemas
     #[command(subcommand)]
     Migrate(MigrateCommand),

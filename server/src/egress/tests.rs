@@ -124,6 +124,21 @@ async fn addresses_that_are_not_public_are_refused_in_every_spelling() {
     }
 }
 
+/// A name that is judged and then means something else (DNS rebinding): it is asked once, and its answer is what is
+/// reached. Here it means nothing at all to whoever would ask again.
+#[tokio::test]
+async fn what_was_judged_is_what_is_reached() {
+    let issuer = Issuer::start().await;
+    let port = issuer.url.rsplit(':').next().unwrap().trim_end_matches("/jwks");
+    let url = url::Url::parse(&format!("http://rebound.invalid:{port}/jwks")).unwrap();
+    let judged: std::net::SocketAddr = format!("127.0.0.1:{port}").parse().unwrap();
+    assert!(tokio::net::lookup_host(("rebound.invalid", 80)).await.is_err(), "nobody knows the name");
+
+    let answer = super::client(&url, &[judged]).unwrap().get(url).send().await.unwrap();
+
+    assert_eq!((answer.status().as_u16(), issuer.asked()), (200, 1));
+}
+
 #[tokio::test]
 async fn answers_are_taken_only_within_the_rules() {
     let issuer = Issuer::start().await;

@@ -89,6 +89,56 @@ fn deadlines_follow_the_state() {
     assert_eq!(state.deadline(&limits), (at(158), Overdue::Idle), "HTTP/2 frames at rest are no head");
 }
 
+#[test]
+fn who_gives_up_more_than_it_waits_for_is_let_go_of() {
+    let now = std::time::Instant::now();
+    let ask = |state: &mut State, given_up: bool| {
+        state.request_began(now, true);
+        if given_up {
+            state.given_up();
+        }
+        state.request_ended(now);
+    };
+    let mut state = State::new(now);
+    for _ in 0..100 {
+        ask(&mut state, true);
+    }
+    assert!(!state.abused(now), "a hundred are nothing");
+    ask(&mut state, true);
+    assert!(state.abused(now), "one more is");
+    ask(&mut state, false);
+    assert!(!state.abused(now), "as long as as many are waited for");
+    // In HTTP/1 who gives up closes.
+    let mut state = State::new(now);
+    for _ in 0..1_000 {
+        state.request_began(now, false);
+        state.given_up();
+        state.request_ended(now);
+    }
+    assert!(!state.abused(now));
+}
+
+#[tokio::test]
+async fn a_window_that_stays_shut_and_signs_of_life_do_not_keep_a_connection() {
+    let running = start(whole(endpoint::make_sync(|_| poem::Response::builder().body("x".repeat(100_000))))).await;
+    let mut stream = TcpStream::connect(running.address).await.unwrap();
+    // Settings: a window of nothing. Then GET / on stream 1, and pings for as long as anybody takes them.
+    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\0".to_vec();
+    bytes.extend(b"\0\0\x06\x01\x05\0\0\0\x01\x82\x86\x84\x01\x01a");
+    stream.write_all(&bytes).await.unwrap();
+    let (mut reader, mut writer) = stream.into_split();
+    let pings = tokio::spawn(async move {
+        while writer.write_all(b"\0\0\x08\x06\0\0\0\0\0abcdefgh").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    });
+    let mut received = Vec::new();
+    let closed = tokio::time::timeout(Duration::from_secs(30), reader.read_to_end(&mut received)).await;
+    pings.abort();
+    assert!(closed.is_ok(), "it is closed");
+    assert!(!received.windows(10).any(|part| part == [b'x'; 10]), "nothing of the body was sent");
+}
+
 #[tokio::test]
 async fn busy_port_is_one_sentence_with_the_option() {
     let first = Listener::bind("127.0.0.1:0".parse().unwrap(), "--listen").await.unwrap();

@@ -278,6 +278,16 @@ const ADMIN: &[AdminRow] = &[
         Content::Json("Sessions"),
     ),
     ("DELETE", "/sessions/{id}", "revokeSession", "End a session or an approval", NONE, "204", NONE),
+    (
+        "GET",
+        "/limits",
+        "readLimits",
+        "What the tenant's callers may do in a second, a minute and a day, and what they did; of clients, those that came \
+         to this server lately",
+        NONE,
+        "200",
+        Content::Json("Limits"),
+    ),
 ];
 
 const NONE: Content = Content::None;
@@ -341,8 +351,8 @@ fn describe(
     let refusals: &[&str] = match caller {
         Caller::Anyone => &["404"],
         Caller::Person => &["400", "404"],
-        Caller::Client | Caller::Token => &["400", "401", "403", "404", "503"],
-        Caller::Administrator => &["400", "401", "403", "404", "409", "422", "503"],
+        Caller::Client | Caller::Token => &["400", "401", "403", "404", "429", "503"],
+        Caller::Administrator => &["400", "401", "403", "404", "409", "422", "429", "503"],
     };
     for refused in refusals {
         let name = if caller == Caller::Administrator { "Problem" } else { "AuthorizationError" };

@@ -14,13 +14,13 @@ use super::{
 };
 
 /// A FHIR base: its path, what its operations' ids begin with, and what it is.
-const BASES: [(&str, &str, &str); 2] = [
+pub(super) const BASES: [(&str, &str, &str); 2] = [
     ("/t/{tenant}/fhir", "", "At the base of the tenant in the path."),
     ("/fhir", "own", "At the common base; the tenant is the token's."),
 ];
 
 /// What every operation may be refused with.
-const ALWAYS: [&str; 6] = ["400", "401", "403", "404", "406", "503"];
+const ALWAYS: [&str; 7] = ["400", "401", "403", "404", "406", "429", "503"];
 
 /// Adds every operation of the catalog at every base.
 pub fn add(paths: &mut Map<String, Value>) {
@@ -269,7 +269,7 @@ fn answers(operation: &Operation) -> Value {
 }
 
 /// Answers by status: those of success, and the refusals that go with every operation and with this one.
-fn responses<const N: usize>(successes: [(&str, Value); N], more: &[&str]) -> Value {
+pub(super) fn responses<const N: usize>(successes: [(&str, Value); N], more: &[&str]) -> Value {
     let statuses = [&ALWAYS, more].concat();
     let mut responses: Vec<_> = successes.into_iter().map(|(status, value)| (status.to_owned(), value)).collect();
     responses.extend(refusals(&statuses));

@@ -49,7 +49,7 @@ fn every_row_of_the_catalog_is_an_operation_at_both_bases() {
             let operation = &document["paths"][format!("{base}/{path}")][row.method.name().to_ascii_lowercase()];
             assert_eq!(operation["summary"], row.summary, "{base}/{path}");
             assert!(!operation["x-scopes"].as_array().unwrap().is_empty());
-            for status in ["400", "401", "403", "404", "503"] {
+            for status in ["400", "401", "403", "404", "429", "503"] {
                 assert!(operation["responses"].get(status).is_some(), "{base}/{path} {status}");
             }
         }

@@ -13,7 +13,7 @@ use super::{
     fhir::Request,
     negotiate,
     page::{self, Place},
-    respond,
+    respond, trail,
 };
 use crate::{
     failure::Failure,
@@ -29,6 +29,7 @@ pub async fn search<R: Table>(
 ) -> Result<Response, Failure> {
     let list = compartment.map_or_else(|| R::TYPE.name().to_owned(), |id| format!("Patient/{id}/{}", R::TYPE));
     let (pairs, after) = pages(cx, request, &list, pairs)?;
+    cx.record.query = trail::criteria(request.app, R::TYPE, &pairs);
     let strict = negotiate::prefer(&request.incoming.headers).strict;
     let bases = request.bases(cx.access);
     let mut query =
@@ -136,7 +137,7 @@ fn links(
 type Pairs = Vec<(String, String)>;
 
 /// The parameters of a list: those of the request, or those sealed in its page link.
-fn pages(
+pub(super) fn pages(
     cx: &Exchange<'_>,
     request: &Request<'_>,
     list: &str,

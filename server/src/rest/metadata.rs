@@ -3,7 +3,10 @@
 
 use serde_json::{Value, json};
 use vitals_fhir::{
-    catalog::{self, Code, ParameterKind},
+    catalog::{
+        self, Code, Parameter, ParameterKind,
+        audit_event::{AUDIT_EVENT, PARAMETERS},
+    },
     resource::ResourceType,
 };
 
@@ -42,7 +45,8 @@ pub fn capability_statement(
         "security": security(endpoints),
         "resource": ResourceType::ALL.map(|kind| resource(kind, offers)),
     });
-    if offers == Offers::Everything {
+    if let (Offers::Everything, Some(resources)) = (offers, rest["resource"].as_array_mut()) {
+        resources.push(trail());
         let of_all = of_all.iter().map(|row| json!({ "code": row.code.code(), "documentation": row.summary }));
         rest["interaction"] = of_all.collect();
         rest["compartment"] = json!(["http://hl7.org/fhir/CompartmentDefinition/patient"]);
@@ -112,18 +116,7 @@ fn resource(kind: ResourceType, offered: Offers) -> Value {
             interactions.push(operation.code.fhir());
         }
     }
-    let parameters: Vec<_> = catalog::parameters(kind)
-        .iter()
-        .filter(|parameter| parameter.kind != ParameterKind::Result)
-        .map(|parameter| {
-            json!({
-                "name": parameter.name,
-                "definition": parameter.definition,
-                "type": parameter.kind.fhir(),
-                "documentation": parameter.documentation,
-            })
-        })
-        .collect();
+    let parameters = listed(catalog::parameters(kind));
     json!({
         "type": kind.name(),
         "profile": format!("http://hl7.org/fhir/StructureDefinition/{kind}"),
@@ -140,6 +133,37 @@ fn resource(kind: ResourceType, offered: Offers) -> Value {
             .iter()
             .map(|(name, definition)| json!({ "name": name, "definition": definition }))
             .collect::<Vec<_>>(),
+    })
+}
+
+/// The search parameters, but for those that govern the result.
+fn listed(parameters: &[Parameter]) -> Vec<Value> {
+    parameters
+        .iter()
+        .filter(|parameter| parameter.kind != ParameterKind::Result)
+        .map(|parameter| {
+            json!({
+                "name": parameter.name,
+                "definition": parameter.definition,
+                "type": parameter.kind.fhir(),
+                "documentation": parameter.documentation,
+            })
+        })
+        .collect()
+}
+
+/// The trail, which is read and searched alone.
+fn trail() -> Value {
+    json!({
+        "type": AUDIT_EVENT,
+        "profile": format!("http://hl7.org/fhir/StructureDefinition/{AUDIT_EVENT}"),
+        "documentation": "Who did what to whom, in the profiles of IHE's Basic Audit Log Patterns where an event meets \
+            one. No wildcard scope holds it: it has to be named, or audit:read be granted. An app of a patient sees who \
+            looked at that patient's data.",
+        "interaction": [{ "code": "read" }, { "code": "search-type" }],
+        "versioning": "no-version",
+        "conditionalRead": "full-support",
+        "searchParam": listed(&PARAMETERS),
     })
 }
 
@@ -185,12 +209,14 @@ mod tests {
         assert_eq!(resources[0]["conditionalCreate"], true);
         assert_eq!(resources[0]["conditionalUpdate"], true);
         assert_eq!(resources[0]["conditionalDelete"], "single");
-        assert_eq!(resources.len(), ResourceType::ALL.len());
+        assert_eq!(resources.len(), ResourceType::ALL.len() + 1);
+
         let texts = |place: usize, list: &str, name: &str| -> Vec<String> {
             let items = resources[place][list].as_array().unwrap();
             items.iter().map(|item| item[name].as_str().unwrap().to_owned()).collect()
         };
         assert_eq!(resources[0]["type"], "Patient");
+        assert_eq!(texts(2, "interaction", "code"), ["read", "search-type"]);
         let patient = ["_id", "_lastUpdated", "identifier", "name", "family", "given", "birthdate", "gender", "active"];
         assert_eq!(texts(0, "searchParam", "name"), patient);
         assert_eq!(

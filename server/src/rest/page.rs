@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use vitals_access::access::Access;
 use vitals_fhir::outcome::{Issue, IssueCode};
 use vitals_store::{
+    audit,
     rows::{Mark, Position},
     seal::MasterKey,
 };
@@ -39,6 +40,19 @@ pub struct Place {
 }
 
 impl Place {
+    /// A place in a list of the trail's records.
+    pub fn of_record(list: &str, query: Vec<(String, String)>, at: audit::Position) -> Self {
+        let id = format!("{}.{}", at.writer, at.sequence);
+        Self { list: list.to_owned(), query, mark: Mark::Number(at.time), id }
+    }
+
+    /// The place in a list of the trail's records.
+    pub fn record(&self) -> Option<audit::Position> {
+        let Mark::Number(time) = self.mark else { return None };
+        let (writer, sequence) = self.id.split_once('.')?;
+        Some(audit::Position { time, writer: writer.parse().ok()?, sequence: sequence.parse().ok()? })
+    }
+
     /// The position in a search.
     pub fn position(&self) -> Position {
         Position { mark: self.mark.clone(), id: self.id.clone() }

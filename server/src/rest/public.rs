@@ -19,11 +19,11 @@ use vitals_fhir::{
 };
 
 use super::{
-    Labelled, cors,
+    Labelled, audit_event, cors,
     credentials::{self, Unverified},
     delegated,
     discovery::{self, AuthEndpoints},
-    fhir,
+    fhir, limits,
     metadata::{self, Offers},
     negotiate::{self, Format},
     reads,
@@ -200,6 +200,7 @@ enum Written {
 /// A public document of a base: nobody asks who reads it, but the tenant must exist.
 async fn document(app: &App, incoming: &Incoming, base: &FhirBase, written: Written) -> Response {
     let made = async {
+        limits::count_address(app, incoming)?;
         if !reads(&incoming.method) {
             return Err(not_allowed());
         }
@@ -218,7 +219,8 @@ async fn document(app: &App, incoming: &Incoming, base: &FhirBase, written: Writ
     };
     let made = made.await;
     // Nobody asks who reads it; a request that shows a credential all the same leaves its record.
-    if incoming.headers.contains_key(header::AUTHORIZATION) {
+    let is_flood = made.as_ref().is_err_and(trail::is_flood);
+    if is_flood || incoming.headers.contains_key(header::AUTHORIZATION) {
         let mut record = trail::begin(app, incoming, base);
         "document".clone_into(&mut record.action);
         trail::ended(&mut record, made.as_ref().map(|response| response.status().as_u16()));
@@ -274,8 +276,12 @@ async fn endpoint(app: &Arc<App>, mut incoming: Incoming, base: &FhirBase, addre
     let is_bundle = *address == Fhir::System && method == Method::POST;
     let asked = fhir::asked(address, &method);
     let operation = asked.as_ref().ok().map(|asked| asked.operation);
+    let wanted = audit_event::wanted(address, &method);
     let mut record = trail::begin(app, &incoming, base);
     trail::names(&mut record, address);
+    if let Some(wanted) = &wanted {
+        audit_event::asks(&mut record, wanted);
+    }
     if let Some(operation) = operation {
         trail::asks(&mut record, operation);
         let span = tracing::Span::current();
@@ -287,6 +293,7 @@ async fn endpoint(app: &Arc<App>, mut incoming: Incoming, base: &FhirBase, addre
     // A failure before the caller is known is told in that representation too.
     let mut format = *accepted.as_ref().unwrap_or(&Format::Json);
     let mut settling = None;
+    let mut shown = None;
     let outcome = async {
         if incoming.path.len() + incoming.query.len() > MAX_ADDRESS {
             return Err(address_too_long());
@@ -300,9 +307,16 @@ async fn endpoint(app: &Arc<App>, mut incoming: Incoming, base: &FhirBase, addre
         };
         tracing::Span::current().record("tenant.id", access.tenant().name.as_str());
         trail::by(&mut record, &access, operation);
+        let costs = app.limiter.costs();
+        let charge = match operation {
+            _ if is_bundle => costs.bundle(),
+            Some(operation) => costs.interaction(operation.code, pairs.as_deref().unwrap_or_default()),
+            None => costs.operation(""),
+        };
+        limits::admit(app, &access, charge, &mut shown).await?;
         let query = pairs.map_err(Failure::malformed)?;
         accepted?;
-        let asked = if is_bundle { None } else { Some(asked?) };
+        let asked = if is_bundle || wanted.is_some() { None } else { Some(asked?) };
         let mut request = fhir::Request { app, incoming: take(&mut incoming), base, query, format };
         let mut cx = Exchange {
             access: &access,
@@ -314,9 +328,10 @@ async fn endpoint(app: &Arc<App>, mut incoming: Incoming, base: &FhirBase, addre
             settling: false,
             boxed: false,
         };
-        let answered = match asked {
-            Some(asked) => fhir::run(&mut cx, &mut request, asked).await,
-            None => system::run(&mut cx, &mut request).await,
+        let answered = match (wanted, asked) {
+            (Some(wanted), _) => audit_event::run(&mut cx, &mut request, wanted).await,
+            (None, Some(asked)) => fhir::run(&mut cx, &mut request, asked).await,
+            (None, None) => system::run(&mut cx, &mut request).await,
         };
         // A form may have asked for another one.
         format = request.format;
@@ -334,7 +349,7 @@ async fn endpoint(app: &Arc<App>, mut incoming: Incoming, base: &FhirBase, addre
     let interaction = catalog::SYSTEM.iter().map(|row| row.code.code()).find(|code| *code == record.action);
     trail::ended(&mut record, outcome.as_ref().map(|response| response.status().as_u16()));
     let left = trail::leave(app, record, settling.as_ref()).await;
-    let response = match (left, outcome) {
+    let mut response = match (left, outcome) {
         (Ok(()), Ok(response)) => response,
         // The write stands, and its record with it: only that nobody could wait for the record to be moved on.
         (Err(_), Ok(_)) if settling.is_some() => {
@@ -342,8 +357,12 @@ async fn endpoint(app: &Arc<App>, mut incoming: Incoming, base: &FhirBase, addre
         }
         (Ok(()), Err(failure)) | (Err(failure), _) => respond::failure(&failure, format),
     };
+    limits::tell(&mut response, shown.as_ref());
     if is_bundle {
         return Labelled { response, route: Some("/t/{tenant}/fhir"), interaction };
+    }
+    if let Some(wanted) = wanted {
+        return Labelled { response, route: Some(wanted.row.route), interaction: Some(wanted.row.code.fhir()) };
     }
     Labelled {
         response,
@@ -379,6 +398,8 @@ fn take(incoming: &mut Incoming) -> Incoming {
         address: incoming.address,
         certificate: incoming.certificate.clone(),
         request_id: incoming.request_id.clone(),
+        limits: None,
+        room: incoming.room.take(),
     }
 }
 
@@ -412,6 +433,9 @@ async fn admitted(
     judged: &Base,
     record: &mut vitals_access::audit::AuditRecord,
 ) -> Result<Arc<Access>, Failure> {
+    if !incoming.has_credentials() {
+        limits::count_address(app, incoming)?;
+    }
     match credentials::caller(app, incoming, query, judged).await {
         Ok(access) => Ok(access),
         Err(unverified) => Err(turned_away(app, incoming, base, record, &unverified).await),
@@ -431,6 +455,11 @@ pub(super) async fn turned_away(
         Unverified::Refused(refusal) => refusal,
     };
     trail::refused(record, refusal);
+    if incoming.has_credentials()
+        && let Err(limited) = limits::count_address(app, incoming)
+    {
+        return limited;
+    }
     if let (Refusal::NoCredentials, Some(name)) = (refusal, base.tenant()) {
         // Only who shows no token learns that there is no such tenant.
         if let Err(unknown) = known(app, name).await {

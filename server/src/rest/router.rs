@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use vitals_access::{tenant::TenantName, verifier::Base};
 use vitals_fhir::{
-    catalog::{self, Code, Operation},
+    catalog::{self, Code, Operation, audit_event::AUDIT_EVENT},
     resource::ResourceType,
 };
 
@@ -207,7 +207,13 @@ pub enum Fhir<'p> {
     InstanceValidate(ResourceType, &'p str),
     /// `Patient/{id}/{Type}`
     Compartment(&'p str, ResourceType),
-    /// The history or the search of all types, which is not offered.
+    /// `AuditEvent`
+    Trail,
+    /// `AuditEvent/_search`
+    TrailSearch,
+    /// `AuditEvent/{id}`
+    TrailRecord(&'p str),
+    /// The history or the search of all types, or the history of AuditEvents, which are not offered.
     NotOffered,
     /// A type that is not offered, or no such path.
     Nothing,
@@ -276,6 +282,11 @@ pub fn fhir(path: &str) -> Fhir<'_> {
         ["metadata"] => Fhir::Metadata,
         ["_history" | "_search"] => Fhir::NotOffered,
         [".well-known", "smart-configuration"] => Fhir::SmartConfiguration,
+        [AUDIT_EVENT] => Fhir::Trail,
+        [AUDIT_EVENT, "_search"] => Fhir::TrailSearch,
+        [AUDIT_EVENT, "_history"] | [AUDIT_EVENT, _, "_history"] | [AUDIT_EVENT, _, "_history", _] => Fhir::NotOffered,
+        [AUDIT_EVENT, operation] if operation.starts_with('$') => Fhir::Nothing,
+        [AUDIT_EVENT, id] => Fhir::TrailRecord(id),
         [name, rest @ ..] => match (ResourceType::named(name), rest) {
             (Some(kind), []) => Fhir::Type(kind),
             (Some(kind), ["_search"]) => Fhir::TypeSearch(kind),
@@ -338,6 +349,11 @@ mod tests {
             ("/t/north/fhir/Device", Address::Fhir(tenant("north"), Fhir::Nothing)),
             ("/t/north/fhir/Patient/a/$everything", Address::Fhir(tenant("north"), Fhir::Nothing)),
             ("/t/north/fhir/Patient/", Address::Fhir(tenant("north"), Fhir::Instance(ResourceType::Patient, ""))),
+            ("/t/north/fhir/AuditEvent", Address::Fhir(tenant("north"), Fhir::Trail)),
+            ("/t/north/fhir/AuditEvent/_search", Address::Fhir(tenant("north"), Fhir::TrailSearch)),
+            ("/t/north/fhir/AuditEvent/a", Address::Fhir(tenant("north"), Fhir::TrailRecord("a"))),
+            ("/t/north/fhir/AuditEvent/a/_history/1", Address::Fhir(tenant("north"), Fhir::NotOffered)),
+            ("/t/north/fhir/AuditEvent/$validate", Address::Fhir(tenant("north"), Fhir::Nothing)),
             ("/t/north/fhirx", Address::Nothing),
             ("/t/north/auth/token", Address::Auth("north".parse().expect("a name"), Auth::Token)),
             ("/t/north/auth/token/", Address::Nothing),

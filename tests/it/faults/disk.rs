@@ -129,6 +129,7 @@ async fn e14_a_full_disk_under_the_log_ends_in_recovery_and_loses_nothing() {
         disk.free();
         // and once PostgreSQL is back, so are we
         cluster.bring_up(OPTIONS).await;
+        answers(admin).await;
         poll::within(BACK_WITHIN, "the server serves again", async || {
             written(&tenant, &format!("back-{round}")).await.status < 300
         })
@@ -142,4 +143,15 @@ async fn e14_a_full_disk_under_the_log_ends_in_recovery_and_loses_nothing() {
     }
     let (acknowledged, unknown) = checker.count();
     println!("E14: {acknowledged} acknowledged, {unknown} in doubt");
+}
+
+/// Waits until a PostgreSQL that went down answers, and goes on to: before it goes down it may answer once more.
+async fn answers(url: &str) {
+    for _ in 0..4 {
+        poll::within(Duration::from_mins(1), "PostgreSQL answers", async || {
+            sql::attempt(url, "SELECT 1").await.is_ok()
+        })
+        .await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
 }

@@ -13,6 +13,8 @@ const FHIR: &str = "application/fhir+json";
 const ANSWERED_WITHIN: Duration = Duration::from_secs(100);
 /// After a request without an answer.
 const PAUSE: Duration = Duration::from_millis(30);
+/// Most milliseconds between two requests.
+const APART: u64 = 80;
 /// Most entries of a transaction.
 const ENTRIES: u64 = 12;
 
@@ -69,6 +71,7 @@ impl Caller {
             if !self.step().await {
                 tokio::time::sleep(PAUSE).await;
             }
+            tokio::time::sleep(Duration::from_millis(self.chance.below(APART))).await;
         }
     }
 

@@ -2,11 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use futures_util::{StreamExt as _, stream};
 use reqwest::Method;
 use serde_json::Value;
 
 use super::{Asked, Outcome, Sent, judge::is_allowed};
 use crate::{Answer, Tenant, sql, tenant::client};
+
+/// Reads at a time.
+const AT_ONCE: usize = 8;
 
 /// Where to look.
 #[derive(Clone, Debug)]
@@ -74,20 +78,25 @@ impl Found {
         for kind in ["Patient", "Observation"] {
             found.read_versions(place, kind).await;
         }
-        for one in sent {
-            if let Outcome::Acknowledged { id, version, body: Some(_), .. } = &one.outcome
-                && one.asked != Asked::Delete
-            {
-                let key = (one.kind.to_owned(), id.clone(), *version);
-                if !found.texts.contains_key(&key) {
-                    let answer = place.get(&format!("{}/{id}/_history/{version}", one.kind)).await;
-                    found.texts.insert(key, answer.body);
-                }
-            }
-        }
         found.read_trail(place).await;
         found.read_foreign(place, sent).await;
         found
+    }
+
+    /// Reads the texts of acknowledged versions.
+    pub(super) async fn read_texts(&mut self, place: &Place, sent: &[Sent]) {
+        let told = sent.iter().filter_map(|one| match &one.outcome {
+            Outcome::Acknowledged { id, version, body: Some(_), .. } if one.asked != Asked::Delete => {
+                Some((one.kind.to_owned(), id.clone(), *version))
+            }
+            _ => None,
+        });
+        let keys: BTreeSet<(String, String, i64)> = told.collect();
+        let texts = stream::iter(keys).map(async |(kind, id, version)| {
+            let answer = place.get(&format!("{kind}/{id}/_history/{version}")).await;
+            ((kind, id, version), answer.body)
+        });
+        self.texts = texts.buffer_unordered(AT_ONCE).collect().await;
     }
 
     /// How many writes of a resource the trail is sure of, and of how many more it does not know how they ended.

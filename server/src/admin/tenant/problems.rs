@@ -6,6 +6,7 @@ use vitals_store::StoreError;
 
 use super::Problem;
 use crate::{
+    audit::Unseen,
     authorization::{
         DeskError, accounts::AccountError, api_keys::ApiKeyError, clients::ClientError, grants::GrantsError,
     },
@@ -59,6 +60,16 @@ impl From<ApiKeyError> for Problem {
             ApiKeyError::Control(error) => error.into(),
             ApiKeyError::Stale(error) => error.into(),
         }
+    }
+}
+
+impl From<Unseen> for Problem {
+    fn from(unseen: Unseen) -> Self {
+        Failure::unavailable(match unseen {
+            Unseen::Away => "audit store away",
+            Unseen::Busy => "audit search too busy",
+        })
+        .into()
     }
 }
 

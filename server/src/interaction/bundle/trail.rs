@@ -68,6 +68,7 @@ fn asked_by(step: Option<&Step>) -> AuditEntry {
     AuditEntry {
         resource_type: step.map(|step| step.operation.resource.name().to_owned()),
         resource_id: read_id(step),
+        query: step.and_then(|step| step.criteria.clone()),
         ..AuditEntry::new(step.map_or(UNKNOWN, |step| step.operation.code.fhir()), Decision::Denied)
     }
 }

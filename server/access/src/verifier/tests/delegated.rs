@@ -492,7 +492,7 @@ fn a_record_of_a_delegated_request_has_a_copy_in_the_callers_own_chain() {
     world.granted("g", GRACE, "vitals:read");
     let (mercy, grace) = (world.tenants[MERCY].role.to_string(), world.tenants[GRACE].role.to_string());
     let record = || AuditRecord::new(Origin::Http, "read", at(NOW));
-    let names = |record: &AuditRecord| {
+    let told = |record: &AuditRecord| {
         let text = |name: &Option<String>| name.clone().unwrap_or_default();
         (record.chain.clone(), text(&record.tenant), text(&record.acting_tenant), text(&record.grant))
     };
@@ -503,9 +503,9 @@ fn a_record_of_a_delegated_request_has_a_copy_in_the_callers_own_chain() {
     let mut allowed = record();
     allowed.by(&world.at_grace(&good()).unwrap());
     allowed.allowed(200);
-    assert_eq!(names(&allowed), named(&grace, "grace", "mercy", "g"));
+    assert_eq!(told(&allowed), named(&grace, "grace", "mercy", "g"));
     let copy = allowed.take_copy().unwrap();
-    assert_eq!(names(&copy), named(&mercy, "grace", "mercy", "g"));
+    assert_eq!(told(&copy), named(&mercy, "grace", "mercy", "g"));
     assert_ne!(copy.id, allowed.id);
     assert_eq!(allowed.take_copy(), None);
     let same = AuditRecord { id: allowed.id, chain: grace.clone(), ..copy };
@@ -513,7 +513,7 @@ fn a_record_of_a_delegated_request_has_a_copy_in_the_callers_own_chain() {
 
     let mut own = record();
     own.by(&world.verify(&good()).unwrap());
-    assert_eq!(names(&own), named(&mercy, "mercy", "mercy", ""));
+    assert_eq!(told(&own), named(&mercy, "mercy", "mercy", ""));
     assert_eq!(own.take_copy(), None);
 
     world.grants[0].revoked = true;
@@ -521,8 +521,8 @@ fn a_record_of_a_delegated_request_has_a_copy_in_the_callers_own_chain() {
         let Err(Refusal::NotDelegated(refused)) = world.verify_at(&good(), &fhir(name)) else { panic!("refused") };
         let mut denied = record();
         denied.by_not_delegated(&refused);
-        assert_eq!(names(&denied), named("server", "", "mercy", grant), "the chain is the base's");
-        assert_eq!(names(&denied.take_copy().unwrap()), named(&mercy, name, "mercy", grant));
+        assert_eq!(told(&denied), named("server", "", "mercy", grant), "the chain is the base's");
+        assert_eq!(told(&denied.take_copy().unwrap()), named(&mercy, name, "mercy", grant));
     }
     // Who asks all of them asks at its own base: that is one record.
     let refused = world.verifier.delegated(
