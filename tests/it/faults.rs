@@ -4,6 +4,7 @@
 mod clock;
 mod disk;
 mod files;
+mod killed;
 mod locks;
 mod panics;
 mod traces;
