@@ -60,6 +60,7 @@ CREATE TABLE control."grant" (
     revoked_by text,
     CONSTRAINT grant_parties CHECK ((grantor <> grantee)),
     CONSTRAINT grant_revoked CHECK (((revoked IS NULL) = (revoked_by IS NULL))),
+    CONSTRAINT grant_scopes CHECK (((cardinality(scopes) >= 1) AND (cardinality(scopes) <= 64))),
     CONSTRAINT grant_time CHECK ((expires > not_before))
 );
 

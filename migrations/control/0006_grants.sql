@@ -14,6 +14,7 @@ CREATE TABLE control.grant (
     revoked timestamptz(3),
     revoked_by text,
     CONSTRAINT grant_parties CHECK (grantor <> grantee),
+    CONSTRAINT grant_scopes CHECK (cardinality(scopes) BETWEEN 1 AND 64),
     CONSTRAINT grant_time CHECK (expires > not_before),
     CONSTRAINT grant_revoked CHECK ((revoked IS NULL) = (revoked_by IS NULL))
 );

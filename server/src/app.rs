@@ -12,7 +12,7 @@ use std::{
 };
 
 use tokio::{sync::Semaphore, task::JoinSet};
-use vitals_access::{clock::Clock, dpop::DpopNonces, verifier::Verifier};
+use vitals_access::{audit::Queries, clock::Clock, dpop::DpopNonces, verifier::Verifier};
 use vitals_store::{
     StoreError,
     audit::{AuditError, Durability},
@@ -27,9 +27,11 @@ use vitals_store::{
 };
 
 use crate::{
-    audit::{AuditWriter, heads::HeadsOptions},
+    audit::{AuditView, AuditWriter, heads::HeadsOptions},
     authorization::{Desk, Signers},
+    config::Secret,
     egress::{Cidr, Egress, JwksKeeper},
+    limit::{self, Limiter, NotARedisUrl, settings::LimitSettings},
     listen::Listener,
     openapi,
     state::{App, Documents},
@@ -41,6 +43,9 @@ mod figures;
 
 /// How often keys of outside issuers are looked after in the background.
 const KEY_ROUND: Duration = Duration::from_mins(1);
+
+/// How often limits are looked after: a part of a minute, and of the seconds in which a server that is gone is noticed.
+const LIMIT_ROUND: Duration = Duration::from_secs(1);
 
 /// Large Bundles that are read at once: each takes a few times its 50 MB.
 const LARGE_BUNDLES: usize = 4;
@@ -62,6 +67,8 @@ pub struct Parts {
     pub durability: Durability,
     /// Where the ends of the audit chains are kept outside the database.
     pub heads: Option<HeadsOptions>,
+    /// What the trail keeps of the criteria of searches.
+    pub queries: Queries,
     /// How the tenant pool is sized.
     pub pool: PoolLimits,
     /// The rules for requests to elsewhere.
@@ -70,6 +77,10 @@ pub struct Parts {
     pub tls: Option<Arc<Loaded>>,
     /// Proxies whose word about clients is taken.
     pub trusted_proxies: Vec<Cidr>,
+    /// Tiers, costs and limits.
+    pub limits: LimitSettings,
+    /// Redis that limits are shared through.
+    pub redis_url: Option<Secret>,
 }
 
 /// A server that could not be put together.
@@ -87,6 +98,9 @@ pub enum AppError {
     /// The directory could not be read.
     #[error("cannot read the control schema")]
     Feed(#[from] FeedError),
+    /// The address of Redis is none.
+    #[error(transparent)]
+    Redis(#[from] NotARedisUrl),
     /// The metrics page could not be prepared.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
@@ -94,7 +108,21 @@ pub enum AppError {
 
 /// Connects everything and starts the background work.
 pub async fn start(parts: Parts) -> Result<Arc<App>, AppError> {
-    let Parts { urls, master_key, public_url, clock, durability, heads, pool, egress, tls, trusted_proxies } = parts;
+    let Parts {
+        urls,
+        master_key,
+        public_url,
+        clock,
+        durability,
+        heads,
+        queries,
+        pool,
+        egress,
+        tls,
+        trusted_proxies,
+        limits,
+        redis_url,
+    } = parts;
     let logins = (0..LOGINS).map(|slot| urls.login(slot)).collect::<Result<Vec<_>, _>>()?;
     let versions = ServedVersions { oldest: SchemaVersions::oldest(), newest: SchemaVersions::newest() };
     let pool = TenantPool::new(&logins, pool, versions).map_err(AppError::Pool)?;
@@ -106,6 +134,11 @@ pub async fn start(parts: Parts) -> Result<Arc<App>, AppError> {
         clock: Arc::clone(&clock),
     })
     .await?;
+    let bodies = (limits.concurrency.body_bytes / 1024).min(Semaphore::MAX_PERMITS);
+    let limiter = match redis_url {
+        None => Limiter::new(limits),
+        Some(url) => Limiter::sharing(limits, url.expose(), limit::ANSWER_WITHIN).await?,
+    };
     let nonces = DpopNonces::new(&master_key.derive("dpop-nonce"));
     let desk = Desk {
         pool: pool.clone(),
@@ -120,12 +153,15 @@ pub async fn start(parts: Parts) -> Result<Arc<App>, AppError> {
     };
     let app = Arc::new(App {
         desk,
+        audit_view: AuditView::new(&urls),
+        queries,
         trust: Trust::of(feed.clone(), tls.as_deref()),
         trusted_proxies,
         started: vitals_fhir::temporal::instant(clock.now().timestamp_millis()),
         verifier: Verifier::new(Arc::clone(&clock), nonces),
         keeper: JwksKeeper::new(egress.clone(), Arc::clone(&clock)),
         egress,
+        limiter,
         metrics: Metrics::new()?,
         documents: Documents {
             openapi: openapi::document(),
@@ -134,6 +170,7 @@ pub async fn start(parts: Parts) -> Result<Arc<App>, AppError> {
             docs_policy: openapi::DOCS_POLICY,
         },
         large_bundles: Semaphore::new(LARGE_BUNDLES),
+        bodies: Arc::new(Semaphore::new(bodies)),
         working: Arc::new(AtomicUsize::new(0)),
         urls,
         public_url,
@@ -146,6 +183,7 @@ pub async fn start(parts: Parts) -> Result<Arc<App>, AppError> {
     figures::observe(&app);
     tokio::spawn(keep_keys(Arc::downgrade(&app)));
     tokio::spawn(note_used_keys(Arc::downgrade(&app)));
+    tokio::spawn(keep_limits(Arc::downgrade(&app)));
     Ok(app)
 }
 
@@ -174,6 +212,17 @@ async fn note_used_keys(app: std::sync::Weak<App>) {
         if let Err(error) = write_used_keys(&app).await {
             tracing::warn!(%error, "cannot note when API keys were used");
         }
+    }
+}
+
+/// Writes what is told of floods, once for each minute, and notes how many servers share the limits.
+async fn keep_limits(app: std::sync::Weak<App>) {
+    loop {
+        tokio::time::sleep(LIMIT_ROUND).await;
+        let Some(app) = app.upgrade() else { return };
+        app.limiter.set_servers(app.feed.servers());
+        let records = app.limiter.over(app.clock.now().timestamp_millis());
+        app.write_floods(records).await;
     }
 }
 

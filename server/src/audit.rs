@@ -11,6 +11,8 @@ mod claimed;
 mod figures;
 pub mod heads;
 mod settle;
+mod shown;
+mod view;
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,12 +27,16 @@ use vitals_store::{
     urls::Urls,
 };
 
-pub use self::figures::AuditFigures;
 use self::{
     append::Append,
     claimed::Claimed,
     heads::{HeadsOptions, Keeper, Of},
     settle::{Settle, Settlement},
+};
+pub use self::{
+    figures::AuditFigures,
+    shown::{CSV_HEAD, csv_line, shown},
+    view::{AuditView, Unseen},
 };
 
 /// Records that may wait for the insert in flight: several seconds' worth at full load.

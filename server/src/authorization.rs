@@ -10,6 +10,7 @@ mod attempts;
 pub mod clients;
 pub mod context;
 pub mod ending;
+pub mod grants;
 pub mod keys;
 pub mod lockdown;
 pub mod passwords;
@@ -32,7 +33,7 @@ pub use self::{
 };
 
 /// What is remembered of people who sign in, while the server runs.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct People {
     /// Compares passwords, a few at a time.
     pub passwords: passwords::Passwords,
@@ -40,6 +41,19 @@ pub struct People {
     pub providers: provider::Providers,
     /// Addresses that failed.
     attempts: attempts::Attempts,
+    /// Addresses whose clients failed to prove themselves, or brought codes and tokens that are not good.
+    pub clients: attempts::Attempts,
+}
+
+impl Default for People {
+    fn default() -> Self {
+        Self {
+            passwords: passwords::Passwords::default(),
+            providers: provider::Providers::default(),
+            attempts: attempts::Attempts::default(),
+            clients: attempts::Attempts::of_clients(),
+        }
+    }
 }
 
 /// What the rules work on.

@@ -13,9 +13,11 @@ mod client;
 pub mod demo;
 mod desk;
 mod doctor;
+mod grant;
 mod import;
 mod issuer;
 mod key;
+mod limits;
 mod lockdown;
 mod migrate;
 mod open;
@@ -130,8 +132,10 @@ pub async fn run() -> Exit {
         args::Command::Client(command) => client::run(&settings, command, json).await,
         args::Command::User(command) => user::run(&settings, command, json).await,
         args::Command::ApiKey(command) => api_key::run(&settings, command, json).await,
+        args::Command::Grant(command) => grant::run(&settings, command, json).await,
         args::Command::Key(command) => key::run(&settings, command, json).await,
         args::Command::Issuer(command) => issuer::run(&settings, command, json).await,
+        args::Command::Limits(command) => limits::run(&settings, command, json).await,
         args::Command::Migrate(command) => migrate::run(&settings, command, json).await,
         args::Command::Token(command) => token::run(&settings, command).await,
         args::Command::Import(command) => import::run(&settings, command, json).await,

@@ -20,6 +20,8 @@ pub use secret::Secret;
 pub use tls::{ClientAuth, ClientAuthorities, TlsFiles};
 pub use value::{AuditDurability, BadValue, LogFormat, PublicUrl, SyslogAddress, duration};
 
+use vitals_access::audit::Queries;
+
 use crate::{
     egress::Cidr,
     limit::{self, settings::LimitSettings},
@@ -64,6 +66,8 @@ pub struct Settings {
     pub audit_heads: PathBuf,
     /// A syslog that is told them as well.
     pub audit_heads_syslog: Option<SyslogAddress>,
+    /// What the trail keeps of the criteria of searches.
+    pub audit_queries: Queries,
     /// How log lines look.
     pub log: LogFormat,
     /// Whether traces go to a collector (`OTEL_EXPORTER_OTLP_ENDPOINT` is set, `OTEL_SDK_DISABLED` is not).
@@ -215,6 +219,8 @@ impl Settings {
                 .map(|given| given.parse())
                 .transpose()?,
             data_dir,
+            audit_queries: text("audit-queries", &flags.audit_queries)?
+                .map_or(Ok(Queries::default()), |given| given.parse_with(str::parse))?,
             log: text("log", &flags.log)?.map_or(Ok(LogFormat::default()), |given| given.parse())?,
             tracing: tracing(&sources)?,
             warnings,

@@ -35,6 +35,8 @@ pub enum Kind {
     Unprocessable,
     /// Another version is current, or several matched.
     Precondition,
+    /// What it means is several things.
+    Ambiguous,
     /// Not offered here; the methods that are.
     NotOffered(&'static str),
     /// The body's media type or coding is not one we read.
@@ -45,6 +47,11 @@ pub enum Kind {
     TooLarge,
     /// Too long an address.
     TooLong,
+    /// Over a limit; the seconds until it is worth another try.
+    Throttled {
+        /// Whole seconds.
+        retry_after: u64,
+    },
     /// A dependency is away.
     Unavailable,
     /// The body did not arrive in time.

@@ -1,14 +1,17 @@
 //! FHIR interactions, one file each: no HTTP, no SQL. Each takes the caller's exchange and returns what was asked
 //! for or a [`Failure`]; what the audit record needs is noted on the way.
 
+pub mod audit_event;
 pub mod bundle;
 pub mod conditional_create;
 pub mod conditional_delete;
 pub mod conditional_update;
 pub mod create;
 mod criteria;
+pub mod delegated;
 pub mod delete;
 mod exchange;
+pub mod fan_out;
 pub mod history_instance;
 pub mod history_type;
 pub mod read;

@@ -1,5 +1,10 @@
 //! Limits: how much of each kind of request a tenant, a client or an address may make (contract, section 7). Decisions
 //! are made here, on verified callers alone; what is told of them stands where answers are written.
+//!
+//! One process counts in memory. With Redis (`--redis-url`) all servers count together, by its clock. While it is away
+//! each server lets its part of the quotas through (the quota by the number of servers that run), the authorization
+//! server answers 503 to who asks for tokens, `vitals.limit.redis.away` is 1 and the log says so once; when it answers
+//! again, nothing has to be done. What comes without good credentials each server counts by itself, always.
 
 use std::{
     sync::{
@@ -127,7 +132,7 @@ impl Limiter {
 
     /// Admits a verified caller's request, or not. Nothing is counted of what is not admitted.
     pub async fn admit(&self, access: &Access, charge: Charge, now: i64) -> Result<Admitted, Denied> {
-        let tenant = access.tenant();
+        let tenant = access.acting();
         let client = access.client().unwrap_or_else(|| access.subject());
         let claimed = Some(access.tier()).filter(|tier| *tier != tenant.tier);
         self.decide(tenant, claimed, client, charge, now).await

@@ -16,6 +16,7 @@ mod binding;
 mod client_auth;
 mod consent;
 mod cookie;
+mod flood;
 mod form;
 mod introspect;
 mod launch;
@@ -39,7 +40,7 @@ mod visitor;
 pub use self::respond::OauthError;
 use crate::{
     rest::{
-        FhirBase, Incoming, Labelled,
+        FhirBase, Incoming, Labelled, limits,
         router::{self, Auth},
         trail,
     },
@@ -71,7 +72,10 @@ pub(crate) async fn answer(app: Arc<App>, mut incoming: Incoming, name: TenantNa
     let base = FhirBase::Tenant(name.clone());
     let mut record = trail::begin(&app, &incoming, &base);
     asked.action().clone_into(&mut record.action);
-    let tenant = tenant(&app, &name).await;
+    let tenant = match flood::before(&app, &incoming, asked) {
+        Ok(()) => tenant(&app, &name).await,
+        Err(error) => Err(error),
+    };
     let answered = match &tenant {
         Ok(tenant) => {
             let asked_of = Asked { app: &app, incoming: &mut incoming, tenant, record: &mut record };
@@ -82,8 +86,10 @@ pub(crate) async fn answer(app: Arc<App>, mut incoming: Incoming, name: TenantNa
         }
         Err(error) => Err(error.clone()),
     };
+    let answered = flood::after(&app, &incoming, asked, tenant.as_deref().ok(), answered);
     let tenant = tenant.as_deref().ok();
-    if asked.is_document() && !incoming.has_credentials() {
+    let is_flood = answered.as_ref().is_err_and(OauthError::is_flood);
+    if asked.is_document() && !incoming.has_credentials() && !is_flood {
         let response = answered.unwrap_or_else(OauthError::into_response);
         return Labelled { response, route, interaction: None };
     }
@@ -95,11 +101,12 @@ pub(crate) async fn answer(app: Arc<App>, mut incoming: Incoming, name: TenantNa
         }
         Err(error) => record.denied(error.status(), error.reason()),
     }
-    let response = match (trail::leave(&app, record, None).await, answered) {
+    let mut response = match (trail::leave(&app, record, None).await, answered) {
         (Ok(()), Ok(response)) => response,
         (Ok(()), Err(error)) => refused(asked, tenant, error, &incoming.request_id),
         (Err(failure), _) => refused(asked, tenant, failure.into(), &incoming.request_id),
     };
+    limits::tell(&mut response, incoming.limits.as_ref());
     Labelled { response, route, interaction: None }
 }
 
@@ -123,6 +130,7 @@ fn certified(asked: Auth, of: &Asked<'_>) -> Result<(), OauthError> {
 }
 
 async fn endpoint(asked: Auth, of: Asked<'_>) -> Result<Response, OauthError> {
+    flood::wait(&of, asked)?;
     match asked {
         Auth::Metadata => metadata::answer(&of),
         Auth::Token => token::answer(of).await,

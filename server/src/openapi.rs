@@ -11,7 +11,9 @@
 //! tests send, and what several operations share stands in the components once.
 
 mod access;
+mod audit;
 mod components;
+mod delegated;
 mod docs;
 mod endpoints;
 mod examples;
@@ -102,6 +104,8 @@ fn build() -> Value {
     fhir::add(&mut paths);
     endpoints::add(&mut paths);
     access::add(&mut paths);
+    audit::add(&mut paths);
+    delegated::add(&mut paths);
     json!({
         "openapi": "3.0.3",
         "info": {
@@ -114,7 +118,12 @@ fn build() -> Value {
         "tags": [
             { "name": "Patient", "description": "https://hl7.org/fhir/R4/patient.html" },
             { "name": "Observation", "description": "https://hl7.org/fhir/R4/observation.html" },
+            { "name": "AuditEvent", "description": "https://hl7.org/fhir/R4/auditevent.html" },
             { "name": "Bundle", "description": "https://hl7.org/fhir/R4/bundle.html" },
+            {
+                "name": "Delegated",
+                "description": "Over every tenant that granted this one access; each entry names its tenant",
+            },
             { "name": "Discovery", "description": "What is offered, for anyone to read" },
             { "name": "Authorization", "description": "Each tenant's own authorization server: SMART App Launch 2.2" },
             { "name": "Administration", "description": "Each tenant's own administration, with the scope admin:users" },

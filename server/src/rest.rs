@@ -3,20 +3,24 @@
 //! Every request runs in a task of its own: a client that goes away cancels nothing half way, and a panic ends one
 //! request. The answer leaves when its audit record is written.
 
+mod audit_event;
 mod bundle;
 pub(crate) mod cors;
 pub(crate) mod credentials;
+mod delegated;
 pub mod discovery;
 mod fhir;
+pub(crate) mod limits;
 mod list;
 pub mod metadata;
 mod negotiate;
 mod operation;
-mod page;
+pub(crate) mod page;
 mod peer;
 mod public;
 pub(crate) mod request;
 pub mod respond;
+mod room;
 pub(crate) mod router;
 mod system;
 pub(crate) mod trail;
@@ -33,6 +37,7 @@ use vitals_fhir::outcome::IssueCode;
 pub(crate) use self::negotiate::Format;
 use self::peer::Peer;
 pub(crate) use self::request::Incoming;
+use self::room::Room;
 pub use self::router::route;
 pub(crate) use self::trail::panicked;
 pub(crate) use self::{
@@ -179,6 +184,8 @@ fn incoming(app: &App, request: Request, request_id: String) -> (Incoming, Optio
         address: peer.address,
         certificate: peer.certificate,
         request_id,
+        limits: None,
+        room: Room::of(&app.bodies),
     };
     (incoming, malformed)
 }

@@ -11,7 +11,13 @@ use std::{
 
 use serde_json::json;
 use tokio::sync::Semaphore;
-use vitals_access::{clock::Clock, directory::Directory, tenant::TenantName, verifier::Verifier};
+use vitals_access::{
+    audit::{AuditRecord, Queries},
+    clock::Clock,
+    directory::Directory,
+    tenant::TenantName,
+    verifier::Verifier,
+};
 use vitals_store::{
     control::poll::{DirectoryFeed, KeySource, Stale},
     pool::TenantPool,
@@ -20,8 +26,9 @@ use vitals_store::{
 };
 
 use crate::{
-    audit::AuditWriter,
+    audit::{AuditView, AuditWriter},
     egress::{Cidr, Egress, JwksKeeper},
+    limit::Limiter,
     telemetry::metrics::Metrics,
     tls::Trust,
 };
@@ -61,10 +68,16 @@ pub struct App {
     pub pool: TenantPool,
     /// The trail.
     pub audit: AuditWriter,
+    /// The trail, to be looked at.
+    pub audit_view: AuditView,
+    /// What the trail keeps of the criteria of searches.
+    pub queries: Queries,
     /// Whose word about client certificates is taken.
     pub trust: Arc<Trust>,
     /// Whose word about clients is taken.
     pub trusted_proxies: Vec<Cidr>,
+    /// Decides who comes too often.
+    pub limiter: Limiter,
     /// What is counted.
     pub metrics: Metrics,
     /// Documents about the server.
@@ -75,6 +88,8 @@ pub struct App {
     pub egress: Egress,
     /// Lets so many large Bundles be read at once.
     pub large_bundles: Semaphore,
+    /// Memory for the bodies of requests, in kilobytes.
+    pub bodies: Arc<Semaphore>,
     /// How many requests are at work.
     pub working: Arc<AtomicUsize>,
 }
@@ -151,6 +166,17 @@ impl App {
         Some(issuer.keys.text().to_owned())
     }
 
+    /// Writes the records of refusals by the address limit. What cannot be written now is told in the log alone: those
+    /// who were refused have their answers.
+    pub async fn write_floods(&self, records: Vec<AuditRecord>) {
+        for record in records {
+            let (chain, count) = (record.chain.clone(), record.count);
+            if self.audit.record(record).await.is_err() {
+                tracing::error!(chain, count, "a record of refusals by the address limit was not written");
+            }
+        }
+    }
+
     /// Whether the server can do its work.
     pub fn readiness(&self) -> Readiness {
         Readiness { database: self.directory().is_ok(), audit: self.audit.is_writable() }
@@ -162,6 +188,7 @@ impl App {
         while self.working.load(Ordering::Acquire) > 0 && tokio::time::Instant::now() < end {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+        self.write_floods(self.limiter.rest()).await;
         self.audit.stop(end.saturating_duration_since(tokio::time::Instant::now())).await;
         self.feed.stop().await;
     }

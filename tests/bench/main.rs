@@ -8,8 +8,12 @@
 //! Needs `psql` and `pgbench`, which come with PostgreSQL's other programs, and `openssl` for the part `handshakes`.
 
 mod audit_cost;
+mod audit_search;
 mod connection;
+mod delegated;
 mod handshakes;
+mod limits;
+mod neighbours;
 mod postgres;
 mod process;
 mod program;
@@ -21,6 +25,7 @@ mod table;
 mod tenants;
 mod timing;
 mod tokens;
+mod trail;
 mod ways;
 
 use postgres::Postgres;
@@ -28,8 +33,23 @@ use program::{Folder, Program};
 use table::Table;
 
 /// The parts, in the order they run. The last makes thousands of roles in the database that the others use.
-const PARTS: [&str; 10] =
-    ["requests", "audit-cost", "handshakes", "ways", "starting", "tenants", "timing", "slow", "tokens", "roles"];
+const PARTS: [&str; 15] = [
+    "requests",
+    "audit-cost",
+    "handshakes",
+    "ways",
+    "limits",
+    "neighbours",
+    "delegated",
+    "starting",
+    "tenants",
+    "timing",
+    "slow",
+    "trail",
+    "audit-search",
+    "tokens",
+    "roles",
+];
 
 fn main() {
     // cargo adds options of its own, such as --bench.
@@ -79,6 +99,28 @@ fn main() {
             return;
         }
     }
+    if is_wanted("limits") {
+        runtime.block_on(limits::run(&mut table));
+        if wanted == ["limits"] {
+            table.end();
+            return;
+        }
+    }
+    if is_wanted("neighbours") {
+        runtime.block_on(neighbours::run(&program, &mut table));
+        if wanted == ["neighbours"] {
+            table.end();
+            return;
+        }
+    }
+    if is_wanted("delegated") {
+        let own = Folder::make();
+        runtime.block_on(delegated::run(&program, &own, &mut table));
+        if wanted == ["delegated"] {
+            table.end();
+            return;
+        }
+    }
     if is_wanted("starting") {
         starting::run(&program, &folder, &mut table);
     }
@@ -93,6 +135,12 @@ fn main() {
     }
     if is_wanted("slow") {
         runtime.block_on(slow::run(&program, &folder, &server, &mut table));
+    }
+    if is_wanted("trail") {
+        runtime.block_on(trail::run(&folder, &postgres, &mut table));
+    }
+    if is_wanted("audit-search") {
+        runtime.block_on(audit_search::run(&folder, &postgres, &mut table));
     }
     if is_wanted("tokens") {
         runtime.block_on(tokens::run(&program, &folder, &server, &mut table));

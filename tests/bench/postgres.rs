@@ -55,6 +55,11 @@ impl Postgres {
         Self { urls: embedded.urls(), embedded }
     }
 
+    /// How it is reached.
+    pub fn urls(&self) -> &Urls {
+        &self.urls
+    }
+
     /// Leaves it.
     pub async fn leave(self) {
         self.embedded.stop().await.expect("the database can be left");

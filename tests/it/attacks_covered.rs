@@ -4,7 +4,11 @@
 use std::{collections::BTreeSet, path::Path};
 
 /// The attacks, as ranges of their numbers.
-const NUMBERS: [(char, u32, u32); 13] = [
+/// D05 (a revocation while an export runs) has no case yet: there is no export; `attacks_delegated` says so in its list.
+const NUMBERS: [(char, u32, u32); 15] = [
+    ('A', 1, 16),
+    ('D', 1, 14),
+    ('H', 1, 14),
     ('J', 1, 36),
     ('O', 1, 26),
     ('P', 1, 11),
@@ -12,12 +16,11 @@ const NUMBERS: [(char, u32, u32); 13] = [
     ('P', 22, 34),
     ('P', 37, 37),
     ('P', 40, 42),
+    ('R', 1, 12),
+    ('U', 1, 8),
     ('X', 1, 16),
     ('X', 22, 27),
     ('X', 30, 34),
-    ('H', 1, 14),
-    ('R', 7, 7),
-    ('U', 1, 8),
 ];
 
 /// The numbers that a line of source has rows for: at the beginning of its texts and of names of its functions.
@@ -43,7 +46,7 @@ fn is_number(word: &str) -> bool {
 /// All numbers of rows in the sources of the tests.
 pub fn all_rows() -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    for folder in ["it", "bench"] {
+    for folder in ["it", "bench", "../server/src/limit"] {
         gather(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut found);
     }
     found

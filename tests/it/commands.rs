@@ -2,8 +2,11 @@
 
 mod access;
 mod checks;
+mod grants;
 mod imports;
 mod issuers;
+mod limits;
+mod trail;
 
 use std::collections::BTreeSet;
 

@@ -2,6 +2,7 @@
 //! moment that chance chooses; `VITALS_FAULT_ROUNDS=20` is the long form, `VITALS_FAULT_SEED` repeats one.
 
 mod clock;
+mod crowding;
 mod disk;
 mod files;
 mod killed;

@@ -133,14 +133,76 @@ async fn the_base_of_another_tenant_is_forbidden_whether_it_exists_or_not() {
     let unknown = format!("{}/t/x{}/fhir", this.server.url, &this.name.as_str()[1..]);
     for operation in catalog::all() {
         let rows = Rows::plant(&this, operation.resource).await;
-        for token in
-            [other.all(), other.token("patient/*.cruds").patient(&rows.standing).sign(), other.token("").sign()]
-        {
+        for token in [
+            other.all(),
+            other.token("patient/*.cruds").patient(&rows.standing).sign(),
+            other.token("").sign(),
+            other.delegate(&[(&this, "system/*.cruds")]).sign(),
+        ] {
             let bases = [this.base(), unknown.clone()];
             let answer = indistinguishable(&rows, operation, &bases, Some(&token)).await;
             answer.expect_outcome(403, "forbidden");
         }
     }
+}
+
+/// What reads under a grant, of what it covers.
+fn under_a_grant(code: Code) -> u16 {
+    match code {
+        Code::Read
+        | Code::Vread
+        | Code::HistoryInstance
+        | Code::SearchType
+        | Code::SearchTypePost
+        | Code::SearchCompartment
+        | Code::HistoryType
+        // With the finding that the caller may not write it.
+        | Code::ValidateInstance => 200,
+        Code::Create
+        | Code::Update
+        | Code::ConditionalUpdate
+        | Code::Delete
+        | Code::ConditionalDelete
+        | Code::Validate => 403,
+    }
+}
+
+#[tokio::test]
+async fn a_grant_opens_reads_of_what_it_covers_to_the_one_it_was_made_to() {
+    let (this, other, third) = (Tenant::fresh().await, Tenant::fresh().await, Tenant::fresh().await);
+    this.grant(&other, "system/*.cruds").await;
+    let delegated = |tenant: &Tenant| tenant.delegate(&[(&this, "system/*.cruds")]).sign();
+    for operation in catalog::all() {
+        let rows = Rows::plant(&this, operation.resource).await;
+        let before = rows.state().await;
+        let ask = Ask::of(operation, &rows.standing, &content(rows.kind, &rows.standing, "intruder"));
+        let answer = ask.send(&this.base(), Some(&delegated(&other))).await;
+        assert_eq!(answer.status, under_a_grant(operation.code), "{}: {}", operation.path, answer.body);
+        let told = answer.status == 200 && operation.code != Code::ValidateInstance;
+        assert_eq!(answer.holds(CANARY), told, "{}: {}", operation.path, answer.body);
+        assert_eq!(answer.holds("\"forbidden\""), !told, "{}: {}", operation.path, answer.body);
+        assert_eq!(rows.state().await, before, "{}", operation.path);
+        let answer = indistinguishable(&rows, operation, &[this.base()], Some(&delegated(&third))).await;
+        answer.expect_outcome(403, "forbidden");
+    }
+    vitals_tests::ledger::each_left_one_record().await;
+}
+
+#[tokio::test]
+async fn ids_that_a_grant_does_not_cover_are_ids_that_never_were() {
+    let (this, other) = (Tenant::fresh().await, Tenant::fresh().await);
+    this.grant(&other, "system/Observation.rs?code=urn:none|none system/Patient.rs?_security=urn:none|none").await;
+    let token = other.delegate(&[(&this, "system/*.cruds")]).sign();
+    for operation in catalog::all() {
+        let rows = Rows::plant(&this, operation.resource).await;
+        let answer = indistinguishable(&rows, operation, &[this.base()], Some(&token)).await;
+        let expected = match operation.code {
+            Code::Read | Code::Vread | Code::HistoryInstance | Code::ValidateInstance => 404,
+            code => under_a_grant(code),
+        };
+        assert_eq!(answer.status, expected, "{}: {}", operation.path, answer.body);
+    }
+    vitals_tests::ledger::each_left_one_record().await;
 }
 
 #[tokio::test]

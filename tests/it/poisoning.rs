@@ -52,7 +52,13 @@ async fn server(connections: usize) -> &'static Server {
         })
         .await;
     // Waiting longer than usual for a connection: a busy machine is no failure here.
-    let pool = PoolLimits { connections, per_tenant: connections, checkout: Duration::from_secs(20) };
+    let pool = PoolLimits {
+        connections,
+        per_tenant: connections,
+        checkout: Duration::from_secs(20),
+        waiting: usize::MAX,
+        ..PoolLimits::default()
+    };
     Box::leak(Box::new(Server::start(cluster, Options { pool, ..Options::default() }).await))
 }
 

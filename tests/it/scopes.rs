@@ -162,7 +162,20 @@ fn expected(code: Code, reached: bool, searches: bool, updates: bool) -> u16 {
 /// Runs every row of the catalog under the row's scopes: on every resource, on one that is not there, on the type.
 async fn judge(row: Row) {
     let world = World::new().await;
-    let (token, base) = (world.token(&row), world.tenant.base());
+    let token = world.token(&row);
+    judge_as(&world, &row, &token).await;
+}
+
+/// The same for a caller of another tenant, whose token has the row's scopes for this one, which granted others.
+async fn judge_granted(granted: &str, row: Row) {
+    let (world, other) = (World::new().await, Tenant::fresh().await);
+    world.tenant.grant(&other, granted).await;
+    let token = other.delegate(&[(&world.tenant, row.scope)]).sign();
+    judge_as(&world, &row, &token).await;
+}
+
+async fn judge_as(world: &World, row: &Row, token: &str) {
+    let base = world.tenant.base();
     let said = format!("{:?} patient={:?} fhirUser={:?}", row.scope, row.patient, row.user);
     // In the order of the catalog: reads before writes, deletion last.
     for operation in catalog::all() {
@@ -181,11 +194,11 @@ async fn judge(row: Row) {
             // Would make it.
             // A history of the type is not about one of them.
             Code::Create | Code::Update | Code::ConditionalUpdate | Code::HistoryType | Code::Validate => None,
-            _ => Some(Ask::of(operation, &never, &Value::Null).send(&base, Some(&token)).await),
+            _ => Some(Ask::of(operation, &never, &Value::Null).send(&base, Some(token)).await),
         };
         for label in labels {
             let id = &world.ids[label];
-            let answer = Ask::of(operation, id, &world.content(label)).send(&base, Some(&token)).await;
+            let answer = Ask::of(operation, id, &world.content(label)).send(&base, Some(token)).await;
             let what = format!("{said}: {} {} of {label}: {}", operation.method.name(), operation.path, answer.body);
             let Some(reach) = &reach else {
                 assert_eq!(answer.status, 403, "{what}");
@@ -204,7 +217,7 @@ async fn judge(row: Row) {
                     let found: Vec<String> = if reached && *label != "hrd" { vec![id.clone()] } else { Vec::new() };
                     assert_eq!(answer.ids(), found, "{what}");
                     let content = world.content(label);
-                    let unknown = Ask::of(operation, &never, &content).send(&base, Some(&token)).await;
+                    let unknown = Ask::of(operation, &never, &content).send(&base, Some(token)).await;
                     assert!(reached || answer.anonymous(id) == unknown.anonymous(&never), "{what}");
                     continue;
                 }
@@ -237,7 +250,7 @@ async fn judge(row: Row) {
             }
         }
         if let (Code::SearchType, Some(reach)) = (operation.code, &reach) {
-            let mut found = world.tenant.get(kind.name(), &token).await.expect(200).ids();
+            let mut found = world.tenant.get(kind.name(), token).await.expect(200).ids();
             let mut expected: Vec<String> = reach.iter().map(|label| world.ids[label].clone()).collect();
             found.sort();
             expected.sort();
@@ -251,7 +264,7 @@ async fn judge(row: Row) {
                 Some(_) => 404,
             };
             let content = world.content(if kind == ResourceType::Patient { "p1" } else { "hr1" });
-            let answer = Ask::of(operation, &never, &content).send(&base, Some(&token)).await;
+            let answer = Ask::of(operation, &never, &content).send(&base, Some(token)).await;
             assert_eq!(answer.status, expected, "{said}: PUT of a new {kind}: {}", answer.body);
         }
     }
@@ -367,6 +380,33 @@ async fn o05_user_scopes_reach_what_the_fhir_user_may() {
         row("user/*.rs system/Patient.r", "r=*; s=p1", "rs=hr1 spo mix lab").by("Patient/{p1}"),
     ])
     .await;
+}
+
+#[tokio::test]
+async fn a_delegated_caller_reads_what_grant_and_token_both_reach() {
+    for (granted, row) in [
+        ("system/*.cruds", row("system/*.cruds", "rs=*", "rs=*")),
+        ("vitals:read users:read", row("system/*.rs", "rs=*", "rs=hr1 hr2 hrd spo mix")),
+        ("system/*.rs", row("vitals.heart_rate:read vitals.spo2:write", "", "rs=hr1 hr2 hrd")),
+        ("vitals.heart_rate:read vitals.spo2:read", row("vitals.spo2:read vitals.body_weight:read", "", "rs=spo")),
+        ("system/Observation.r", row("system/Observation.rs", "", "r=*")),
+        ("system/Observation.cs", row("system/*.cruds", "", "s=*")),
+        (
+            "system/Observation.rs?category=vital-signs",
+            row("system/Observation.rs?code=http://loinc.org|2708-6,http://loinc.org|15074-8", "", "rs=spo"),
+        ),
+        ("system/Observation.rs?category=vital-signs", row("system/Observation.rs?category=laboratory", "", "rs=")),
+        (
+            "system/Observation.rs?status=preliminary,final",
+            row("system/Observation.rs?status=preliminary,amended", "", "rs=lab"),
+        ),
+        ("system/Observation.rs?code=8867-4 vitals.spo2:read", row("vitals:read", "", "rs=hr1 hr2 hrd spo mix")),
+        ("system/*.rs?_security=R", row("system/*.rs", "rs=p2", "rs=lab")),
+        ("user/*.rs patient/*.rs users:read", row("system/*.rs", "rs=*", "")),
+        ("system/*.rs", row("user/*.rs patient/*.rs users:read", "rs=*", "")),
+    ] {
+        judge_granted(granted, row).await;
+    }
 }
 
 #[tokio::test]

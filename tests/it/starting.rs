@@ -344,9 +344,11 @@ async fn the_demos_lines_work_as_pasted() {
     let ready = demo.says("listening on ").await;
     println!("from nothing to the demo's ready line: {:?}", began.elapsed());
     let text = demo.stdout();
-    let export = text.lines().find(|line| line.starts_with("export TOKEN=")).expect("a token").to_owned();
+    let exports: Vec<&str> = text.lines().filter(|line| line.starts_with("export ")).collect();
+    assert!(exports[0].starts_with("export TOKEN=") && exports[1].starts_with("export RESEARCH="), "{text}");
+    let export = exports.join("\n");
     let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("curl ")).collect();
-    assert_eq!(lines.len(), 4, "{text}");
+    assert_eq!(lines.len(), 6, "{text}");
     assert!(text.ends_with(&format!("{ready}\n")) && ready.starts_with("listening on http://127.0.0.1:"), "{text}");
 
     if Command::new("curl").arg("--version").stdout(Stdio::null()).status().is_err() {
@@ -363,6 +365,13 @@ async fn the_demos_lines_work_as_pasted() {
     assert!(values.into_iter().all(|value| value["value"].is_number()), "{}", answers[1]);
     assert!(answers[2].starts_with("HTTP/1.1 201 "), "{}", answers[2]);
     assert!(answers[3].starts_with("HTTP/1.1 403 ") && answers[3].contains("OperationOutcome"), "{}", answers[3]);
+    // Heart rates of both hospitals in one list, newest first, and those of one at its own base.
+    let over_all: Value = serde_json::from_str(&answers[4]).expect("a resource");
+    let found = over_all["entry"].as_array().expect("entries");
+    assert_eq!(found.len(), 6, "{}", answers[4]);
+    assert!(found.iter().all(|entry| entry["resource"]["meta"]["tag"][0]["system"] == "urn:vitals:tenant"));
+    let at_one: Value = serde_json::from_str(&answers[5]).expect("a resource");
+    assert_eq!(at_one["entry"].as_array().map(Vec::len), Some(3), "{}", answers[5]);
     demo.terminate();
     demo.end(Duration::from_secs(10)).await.expect(0);
 }

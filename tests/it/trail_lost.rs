@@ -29,7 +29,6 @@ use crate::trail::chain;
 
 /// Records that were given up on their way are looked for after fifteen seconds, those of a dead process after eight.
 const SETTLED_WITHIN: Duration = Duration::from_mins(1);
-const ROUNDS: usize = 20;
 const CANARY: &str = "CANARY-of-a-lost-trail";
 
 /// A version that was written: type, id, number.
@@ -99,6 +98,10 @@ async fn without_a_trail_nothing_is_disclosed_and_nothing_is_written() {
     for kind in ResourceType::ALL {
         tenant.put(&format!("{kind}/a"), &all, &content(kind, "a", CANARY).to_string()).await.expect(201);
     }
+    // and a caller of another tenant, whose requests leave two records
+    let other = Tenant::on(server).await;
+    tenant.grant(&other, "users:read").await;
+    let (delegated, stranger) = (other.delegate(&[(&tenant, "system/*.rs")]).sign(), other.all());
     for (what, lose, restore) in OUTAGES {
         assert_eq!(ready().await.expect(200).json()["audit"], true);
         // when the store is lost
@@ -127,6 +130,9 @@ async fn without_a_trail_nothing_is_disclosed_and_nothing_is_written() {
         }
         let refused = client().get(format!("{}/Patient/a", tenant.base()));
         is_unavailable(&Answer::of(refused).await, what);
+        for token in [&delegated, &stranger] {
+            is_unavailable(&tenant.get("Patient/a", token).await, what);
+        }
         assert_eq!(cluster.sql(&versions(&tenant.role())).await, before, "{what}: nothing is written");
 
         // what needs no record goes on
@@ -137,6 +143,10 @@ async fn without_a_trail_nothing_is_disclosed_and_nothing_is_written() {
         sql::run(&audit, restore).await;
         poll::until("the server is ready again", async || ready().await.status == 200).await;
         tenant.get("Patient/a", &all).await.expect(200);
+        let answer = tenant.get("Patient/a", &delegated).await.expect(200);
+        for chain in [&tenant, &other] {
+            assert_eq!(chain.records_of(answer.header("x-request-id")).await.len(), 1, "{what}");
+        }
         tenant.put("Observation/a", &all, &samples::heart_rate("a", "p1").to_string()).await.expect(200);
     }
     // Every version that stands has one record, those of the first moments too.
@@ -228,7 +238,8 @@ fn random(below: u128) -> u128 {
 }
 
 #[tokio::test]
-async fn writes_and_records_agree_when_the_server_is_killed_at_any_moment() {
+async fn a13_writes_and_records_agree_when_the_server_is_killed_at_any_moment() {
+    let rounds = vitals_tests::kills();
     // given a served tenant, on a database that stays
     let outside = Outside::fresh().await;
     let program = outside.program.clone().with("VITALS_PUBLIC_URL", "http://vitals.test");
@@ -240,7 +251,7 @@ async fn writes_and_records_agree_when_the_server_is_killed_at_any_moment() {
 
     let mut server = program.serve().await;
     let mut seen = 0;
-    for round in 0..ROUNDS {
+    for round in 0..rounds {
         // when it is killed in the middle of four callers' work
         let base = format!("{}/t/{name}/fhir", server.url);
         let mut callers = tokio::task::JoinSet::new();
@@ -284,7 +295,7 @@ async fn writes_and_records_agree_when_the_server_is_killed_at_any_moment() {
     let answered = chaos.answered.lock().expect("nobody panicked").clone();
     let distinct: BTreeSet<&str> = answered.iter().map(|one| one.request.as_str()).collect();
     assert_eq!(distinct.len(), answered.len());
-    println!("{} answers before {ROUNDS} kills", answered.len());
+    println!("{} answers before {rounds} kills", answered.len());
     for Answered { request, method, kind, id, version } in &answered {
         let record = &of_request.get(request).unwrap_or_else(|| panic!("{method} {kind}/{id}: no record"))[0];
         assert_eq!((record["type"].as_str(), record["id"].as_str()), (Some(*kind), Some(id.as_str())), "{record}");

@@ -4,7 +4,7 @@
 
 use std::{
     cell::RefCell,
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Mutex,
 };
 
@@ -24,6 +24,8 @@ struct Asked {
     with_credentials: bool,
     /// A browser's question about CORS, answered.
     preflight: bool,
+    /// Refused for its address, which is told together with others of the minute.
+    flood: bool,
     status: u16,
 }
 
@@ -59,6 +61,7 @@ pub(crate) fn note(request: &reqwest::Request, answer: &Answer) {
         target: url.path().to_owned(),
         with_credentials: request.headers().contains_key("authorization"),
         preflight: answer.status == 204 && request.headers().contains_key("access-control-request-method"),
+        flood: answer.status == 429 && answer.body.contains("the limit address:"),
         status: answer.status,
     });
 }
@@ -81,6 +84,7 @@ pub(crate) fn note_raw(server: &str, request: &[u8], answer: &Answer) {
         target: words.next().unwrap_or_default(),
         with_credentials: lines.any(|line| line.to_ascii_lowercase().starts_with("authorization:")),
         preflight: false,
+        flood: answer.status == 429 && answer.body.contains("the limit address:"),
         status: answer.status,
     });
 }
@@ -94,6 +98,9 @@ impl Asked {
     /// FHIR base or for a token asked for something of somebody's; public documents are anybody's, and where nothing
     /// is nothing was asked for.
     fn owes(&self) -> usize {
+        if self.flood {
+            return 0;
+        }
         // A whole URL is about what its path says.
         let target = self
             .target
@@ -106,6 +113,13 @@ impl Asked {
         usize::from(self.with_credentials || (!self.preflight && asks_of_somebody(path)))
     }
 
+    /// Whether it was about several tenants: at the base over those that granted something, or to make or end a grant.
+    fn is_over_tenants(&self) -> bool {
+        let path = self.target.split('?').next().unwrap_or_default();
+        let below = path.strip_prefix("/t/").and_then(|rest| rest.split_once('/')).map_or("", |(_, below)| below);
+        below.starts_with("delegated/fhir") || below.starts_with("admin/grants")
+    }
+
     /// Whether a record says that a verified caller asked for another tenant's data: then both tenants have one.
     fn is_of_another(&self, record: &Value) -> bool {
         let path = self.target.split('?').next().unwrap_or_default();
@@ -113,6 +127,30 @@ impl Asked {
         let asked = at.filter(|(_, below)| *below == "fhir" || below.starts_with("fhir/")).map(|(name, _)| name);
         let acting = record["acting_tenant"].as_str().filter(|_| record["unverified"] != true);
         matches!((asked, acting), (Some(asked), Some(acting)) if asked != acting)
+    }
+}
+
+/// Panics unless each tenant that a request was about has one record of it, the caller's own among them: of the others, one
+/// that names the grant or that none stood; and in the caller's, where data was asked for, an entry that says the same.
+#[track_caller]
+fn several_fit(records: &[Value], what: &str) {
+    let chains: BTreeSet<&str> = records.iter().map(|record| record["chain"].as_str().expect("a chain")).collect();
+    assert_eq!(chains.len(), records.len(), "records of {what}");
+    if records.iter().all(|record| record["action"].as_str().is_some_and(|action| action.starts_with("grant."))) {
+        assert!(records.len() == 2 && records[0]["grant"] == records[1]["grant"], "records of {what}");
+        return;
+    }
+    let (own, others): (Vec<&Value>, Vec<&Value>) =
+        records.iter().partition(|record| record["tenant"] == record["acting_tenant"]);
+    let [own] = own.as_slice() else { panic!("the caller's own record of {what}: {own:?}") };
+    for other in others {
+        assert!(other.get("grant").is_some() || other["decision"] == "denied", "{what}: {other}");
+        let entries = own["entries"].as_array().expect("entries");
+        let said = entries.iter().find(|entry| entry["tenant"] == other["tenant"]);
+        let said = said.unwrap_or_else(|| panic!("{what}: no entry for {}", other["tenant"]));
+        for member in ["grant", "decision", "status", "count", "patients", "type", "action"] {
+            assert_eq!(said.get(member), other.get(member), "{member} of {what}");
+        }
     }
 }
 
@@ -160,6 +198,7 @@ fn asks_of_somebody(path: &str) -> bool {
     if below == "admin" || below.starts_with("admin/") {
         return true;
     }
+    let below = below.strip_prefix("delegated/").unwrap_or(below);
     let Some(below) = below.strip_prefix("fhir") else { return false };
     (below.is_empty() || below.starts_with('/')) && !matches!(below, "/metadata" | "/.well-known/smart-configuration")
 }
@@ -197,6 +236,7 @@ pub async fn each_left_one_record() -> usize {
             let Asked { method, target, with_credentials, status, .. } = one;
             let what = format!("{method} {target} ({status}, credentials {with_credentials})");
             match records.as_slice() {
+                several if several.len() > 1 && one.is_over_tenants() => several_fit(several, &what),
                 [first, second] if one.is_of_another(first) => {
                     assert_eq!(shared(first), shared(second), "records of {what}");
                     assert_ne!(first["chain"], second["chain"], "records of {what}");

@@ -15,11 +15,13 @@ pub mod cluster;
 pub mod disk;
 pub mod examples;
 pub mod forge;
+pub mod grants;
 pub mod http2;
 pub mod issuer;
 pub mod ledger;
 pub mod oauth;
 pub mod oracle;
+pub mod over_all;
 pub mod people;
 pub mod pki;
 pub mod plant;
@@ -27,6 +29,7 @@ pub mod poll;
 pub mod program;
 pub mod proof;
 pub mod raw;
+pub mod redis;
 pub mod samples;
 pub mod secure;
 pub mod server;
@@ -71,6 +74,12 @@ pub fn fault_seed(what: &str) -> u64 {
     );
     println!("{what}: VITALS_FAULT_SEED={seed}");
     seed
+}
+
+/// How often the server is killed in A13; the whole attack is two hundred times.
+pub fn kills() -> usize {
+    let text = variable("VITALS_TEST_KILLS").and_then(|text| text.into_string().ok());
+    text.map_or(20, |text| text.parse().expect("VITALS_TEST_KILLS is a number"))
 }
 
 /// A variable of the environment.

@@ -2,16 +2,20 @@
 
 use std::{
     net::SocketAddr,
+    path::PathBuf,
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use poem::endpoint::ToDynEndpoint;
-use vitals_access::clock::Clock;
+use vitals_access::{audit::Queries, clock::Clock};
 use vitals_server::{
     admin::Operator,
     app::{self, Parts},
-    config::TlsFiles,
+    audit::heads::{self, HeadsOptions},
+    config::{Secret, TlsFiles},
     egress::Egress,
+    limit::settings::{AddressLimits, LimitSettings},
     listen::{Listener, Stopper, stop_signal},
     public::Public,
     state::App,
@@ -36,8 +40,16 @@ pub struct Options {
     pub tls: Option<TlsFiles>,
     /// Proxies whose word is taken.
     pub trusted_proxies: Vec<&'static str>,
+    /// What the trail keeps of searches.
+    pub queries: Queries,
     /// The URL clients use, if not that of the listener.
     pub public_url: Option<String>,
+    /// Tiers, costs and limits; without them nothing is limited, since every test comes from the same address.
+    pub limits: Option<LimitSettings>,
+    /// Redis that limits are shared through.
+    pub redis_url: Option<String>,
+    /// How often heads of the trail are kept in [`Server::heads`]; otherwise they are not.
+    pub heads_every: Option<Duration>,
 }
 
 /// A running server.
@@ -56,6 +68,8 @@ pub struct Server {
     pub clock: TestClock,
     /// The databases it works on.
     pub cluster: &'static Cluster,
+    /// Where it keeps heads of the trail.
+    pub heads: PathBuf,
     stopper: Stopper,
 }
 
@@ -95,17 +109,28 @@ impl Server {
         let url = options.public_url.unwrap_or_else(|| own.clone());
         let blocks = |texts: &[&str]| texts.iter().map(|block| block.parse().expect("a CIDR block")).collect();
         ledger::served(&own, &format!("http://{}", operator.local()), &cluster.urls.audit_read);
+        let folder = cluster.folder.join(format!("heads-{}", public.local().port()));
         let app = app::start(Parts {
             urls: cluster.urls.clone(),
             master_key: cluster.master_key.clone(),
             public_url: url.clone(),
             clock: Arc::new(clock.clone()) as Arc<dyn Clock>,
             durability: Durability::Prompt,
-            heads: None,
+            heads: options.heads_every.map(|every| HeadsOptions {
+                folder: folder.clone(),
+                syslog: None,
+                witness: heads::witness(&cluster.master_key),
+                every,
+            }),
+            queries: options.queries,
             pool: options.pool,
             egress: Egress::new(blocks(&options.egress_allow), vec![public.local(), operator.local()]),
             tls: files.clone(),
             trusted_proxies: blocks(&options.trusted_proxies),
+            limits: options
+                .limits
+                .unwrap_or(LimitSettings { address: AddressLimits::NONE, ..LimitSettings::default() }),
+            redis_url: options.redis_url.map(Secret::new),
         })
         .await
         .expect("the application starts");
@@ -123,7 +148,7 @@ impl Server {
             Operator::new(Arc::clone(&app), operator_token.clone(), admin_url, vec![operator.local().to_string()]);
         tokio::spawn(operator.serve(Arc::new(ToDynEndpoint(endpoint)), stop.clone()));
         tokio::spawn(public.serve(Arc::new(ToDynEndpoint(Public::new(Arc::clone(&app)))), stop));
-        Self { url, address, operator_url, operator_token, app, clock, cluster, stopper }
+        Self { url, address, operator_url, operator_token, app, clock, cluster, heads: folder, stopper }
     }
 
     /// Stops the server as a signal would.

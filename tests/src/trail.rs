@@ -5,6 +5,18 @@ use serde_json::Value;
 use crate::{Tenant, sql};
 
 impl Tenant {
+    /// What a request left in this tenant's own chain.
+    pub async fn records_of(&self, request_id: &str) -> Vec<Value> {
+        assert!(request_id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'), "{request_id}");
+        let urls = &self.server.cluster.urls;
+        let select = format!(
+            "SELECT record FROM audit.record WHERE chain = '{}' AND record LIKE '%\"request_id\":\"{request_id}\"%'",
+            self.role()
+        );
+        let found = sql::run(&urls.audit_read, &select).await;
+        found.lines().map(|record| serde_json::from_str(record).expect("a record is JSON")).collect()
+    }
+
     /// The one record of a request.
     ///
     /// # Panics

@@ -260,6 +260,21 @@ impl Access {
         reach.used(resource, letter).iter().filter_map(|place| texts.get(*place).cloned()).collect()
     }
 
+    /// What an interaction of this letter reaches of the trail, as scopes over AuditEvent say: by the patients that
+    /// records are about. Nothing in another tenant: what is granted is data.
+    pub fn trail(&self, letter: Letter) -> &Visible {
+        self.granted().map_or(&self.holder.reach, |(_, reach)| reach).trail(letter).0
+    }
+
+    /// The scopes over AuditEvent that cover the interaction, as given.
+    pub fn used_on_trail(&self, letter: Letter) -> Vec<String> {
+        if self.under.is_some() {
+            return Vec::new();
+        }
+        let texts = self.holder.scopes.texts();
+        self.holder.reach.trail(letter).1.iter().filter_map(|place| texts.get(*place).cloned()).collect()
+    }
+
     /// Whether a plain scope (`org:delegated`, `analytics:read`) is there. It is about the caller's own tenant: in
     /// another, none is.
     pub fn has(&self, plain: &str) -> bool {

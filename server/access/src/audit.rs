@@ -14,7 +14,10 @@ use crate::{
     tenant::{Tenant, TenantName},
 };
 
+mod criteria;
 mod text;
+
+pub use criteria::{Queries, criteria};
 
 /// The chain of requests that belong to no tenant.
 pub const SERVER_CHAIN: &str = "server";
@@ -43,7 +46,7 @@ pub enum Origin {
     Job,
 }
 
-/// One entry of a Bundle.
+/// One entry of a Bundle, or one of the tenants that a request was about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditEntry {
     /// The interaction's code.
@@ -65,6 +68,37 @@ pub struct AuditEntry {
     /// The criteria of a search, as far as the policy keeps them.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub query: Option<String>,
+    /// The tenant that was asked, by name, where several were.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub tenant: Option<String>,
+    /// The grant that was used there.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub grant: Option<String>,
+    /// How many resources of that tenant were disclosed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub count: Option<u64>,
+    /// The patients of that tenant that were disclosed.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub patients: Vec<String>,
+}
+
+impl AuditEntry {
+    /// An entry that says no more than what was done.
+    pub fn new(action: impl Into<String>, decision: Decision) -> Self {
+        Self {
+            action: action.into(),
+            resource_type: None,
+            resource_id: None,
+            patient: None,
+            decision,
+            status: None,
+            query: None,
+            tenant: None,
+            grant: None,
+            count: None,
+            patients: Vec::new(),
+        }
+    }
 }
 
 /// One record. Holds no health values and no token; of criteria, what the policy keeps.
@@ -155,12 +189,12 @@ pub struct AuditRecord {
     pub entries: Vec<AuditEntry>,
     /// Where a copy goes; no part of the record.
     #[serde(skip)]
-    copy: Option<Copied>,
+    pub copy: Option<Copied>,
 }
 
 /// The chain of the caller's own tenant, and whose data was asked for, as that chain tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Copied {
+pub struct Copied {
     chain: String,
     tenant: String,
 }
@@ -246,6 +280,12 @@ impl AuditRecord {
     pub fn take_copy(&mut self) -> Option<Self> {
         let Copied { chain, tenant } = self.copy.take()?;
         Some(Self { id: Uuid::now_v7(), chain, tenant: Some(tenant), ..self.clone() })
+    }
+
+    /// A record of its own of the same request, for the chain of another tenant that the request was about as well.
+    #[must_use]
+    pub fn elsewhere(&self, chain: &str) -> Self {
+        Self { id: Uuid::now_v7(), chain: chain.to_owned(), copy: None, ..self.clone() }
     }
 
     /// Puts into the record what a refused token claimed, marked as unverified.

@@ -20,6 +20,7 @@ mod jws;
 pub mod keys;
 pub mod limits;
 pub mod predicate;
+pub mod preview;
 pub mod proof;
 pub mod refusal;
 pub mod revocations;

@@ -144,11 +144,13 @@ impl AllOf {
         for term in &other.0 {
             let mut term = term.clone();
             // Each round removes one term, so this ends.
-            while let Some((place, both)) =
-                terms.iter().enumerate().find_map(|(place, old)| old.both(&term).map(|both| (place, both)))
-            {
+            while let Some((place, met)) = terms.iter().enumerate().find_map(|(place, old)| match old.meet(&term) {
+                Met::Apart => None,
+                met => Some((place, met)),
+            }) {
                 terms.remove(place);
-                term = both?;
+                let Met::In(both) = met else { return None };
+                term = both;
             }
             terms.push(term);
         }
@@ -177,6 +179,17 @@ impl AllOf {
     }
 }
 
+/// What two conditions have in common.
+#[derive(Debug)]
+enum Met {
+    /// Only that both must hold.
+    Apart,
+    /// One condition that holds exactly where both do.
+    In(Term),
+    /// No row.
+    Never,
+}
+
 impl Term {
     fn admits(&self, columns: &Columns<'_>) -> bool {
         let overlap = |forms: &[String], wanted: &[String]| forms.iter().any(|form| wanted.contains(form));
@@ -191,27 +204,28 @@ impl Term {
         }
     }
 
-    /// One condition that holds exactly where both do, if there is one; none at all where no row meets both. A row has one
-    /// patient, one vital sign and one status, but several codes, categories and labels.
-    fn both(&self, other: &Self) -> Option<Option<Self>> {
+    /// What this condition and another have in common. A row has one patient, one vital sign and one status, but several
+    /// codes, categories and labels.
+    fn meet(&self, other: &Self) -> Met {
+        let of = |both: Option<Self>| both.map_or(Met::Never, Met::In);
         match (self, other) {
-            (Self::PatientIs(one), Self::PatientIs(two)) => Some((one == two).then(|| self.clone())),
-            (Self::VitalAny, Self::VitalAny | Self::VitalIn(_)) => Some(Some(other.clone())),
-            (Self::VitalIn(_), Self::VitalAny) => Some(Some(self.clone())),
-            (Self::VitalIn(one), Self::VitalIn(two)) => Some(shared(one, two).map(Self::VitalIn)),
-            (Self::StatusIn(one), Self::StatusIn(two)) => Some(shared(one, two).map(Self::StatusIn)),
+            (Self::PatientIs(one), Self::PatientIs(two)) => of((one == two).then(|| self.clone())),
+            (Self::VitalAny, Self::VitalAny | Self::VitalIn(_)) => Met::In(other.clone()),
+            (Self::VitalIn(_), Self::VitalAny) => Met::In(self.clone()),
+            (Self::VitalIn(one), Self::VitalIn(two)) => of(shared(one, two).map(Self::VitalIn)),
+            (Self::StatusIn(one), Self::StatusIn(two)) => of(shared(one, two).map(Self::StatusIn)),
             (Self::CodeIn(one), Self::CodeIn(two))
             | (Self::CategoryIn(one), Self::CategoryIn(two))
             | (Self::SecurityIn(one), Self::SecurityIn(two)) => {
                 if one.iter().all(|form| two.contains(form)) {
-                    Some(Some(self.clone()))
+                    Met::In(self.clone())
                 } else if two.iter().all(|form| one.contains(form)) {
-                    Some(Some(other.clone()))
+                    Met::In(other.clone())
                 } else {
-                    None
+                    Met::Apart
                 }
             }
-            _ => None,
+            _ => Met::Apart,
         }
     }
 

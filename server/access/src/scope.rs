@@ -109,10 +109,12 @@ enum Context {
 /// Which types a scope reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Types {
-    /// `*`: every type offered here (AuditEvent, when it is, will not be among them).
+    /// `*`: every type offered here but AuditEvent.
     All,
     /// One that is offered here.
     One(ResourceType),
+    /// AuditEvent: the trail, which is nobody's but who names it.
+    Trail,
     /// One of R4 that is not offered here.
     Elsewhere,
 }
@@ -122,7 +124,7 @@ impl Types {
         match self {
             Self::All => true,
             Self::One(only) => only == resource,
-            Self::Elsewhere => false,
+            Self::Trail | Self::Elsewhere => false,
         }
     }
 }

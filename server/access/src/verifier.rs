@@ -38,8 +38,8 @@ mod prover;
 
 pub use api_key::UsedKey;
 use api_key::UsedKeys;
-pub use delegated::Delegated;
 pub(crate) use delegated::Entry;
+pub use delegated::{Delegated, Withheld};
 use prover::{Proof, Proven, Prover, Unmet};
 
 /// Difference allowed between an issuer's clock and ours, in milliseconds.
@@ -153,12 +153,12 @@ impl Verifier {
             let asked = own.tenant().name.clone();
             return Err(delegated::refusal(own, asked, None, reason));
         }
-        let mut withheld = Vec::new();
+        let mut withheld = delegated::withheld(directory, &own, now);
         let mut grantors = delegated::all(directory, &own, now);
         grantors.retain(|access| match proven.meets(access.tenant(), circumstances, now) {
             Ok(()) => true,
             Err(Unmet::Refused(reason) | Unmet::Nonce(reason)) => {
-                withheld.push((Arc::clone(access.tenant()), reason));
+                withheld.push(Withheld::unproven(access, reason));
                 false
             }
         });

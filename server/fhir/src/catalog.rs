@@ -1,6 +1,7 @@
 //! The one table of FHIR interactions this server offers. The router, the access check, the CapabilityStatement,
 //! the OpenAPI document and the isolation and scope matrices of the tests are all made from it.
 
+pub mod audit_event;
 mod parameters;
 
 use crate::{bundle::BundleKind, interaction::Letter, resource::ResourceType};

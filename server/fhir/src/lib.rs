@@ -8,6 +8,7 @@ pub mod catalog;
 pub mod index;
 pub mod interaction;
 pub mod json;
+pub mod label;
 pub mod outcome;
 pub mod quantity;
 pub mod resource;

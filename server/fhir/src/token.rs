@@ -38,6 +38,19 @@ pub fn system_prefix(system: &str) -> String {
     format!("{}|", system_form(system))
 }
 
+/// The system (empty when it has none) and code of a coding's form; none of what is no such form.
+pub fn of_form(form: &str) -> Option<(String, String)> {
+    let (system, code) = form.split_once('|').filter(|(system, _)| *system != "*")?;
+    if let Some((known, _)) = ALIASES.iter().find(|(_, alias)| *alias == system) {
+        return Some(((*known).to_owned(), code.to_owned()));
+    }
+    let system = match system.strip_prefix('%') {
+        Some(rest) if rest.starts_with(['~', '*']) => rest,
+        _ => system,
+    };
+    Some((system.replace("%7C", "|").replace("%25", "%"), code.to_owned()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -57,6 +70,10 @@ mod tests {
             ("%7C", ""),
             ("|", ""),
         ];
+        for (system, code) in codings {
+            assert_eq!(of_form(&coding(system, code)), Some((system.to_owned(), code.to_owned())));
+        }
+        assert_eq!((of_form("a"), of_form(&code_alone("a"))), (None, None));
         let mut forms: Vec<_> = codings.iter().map(|(system, code)| coding(system, code)).collect();
         forms.push(code_alone("a"));
         let count = forms.len();

@@ -80,6 +80,11 @@ impl Problem {
             .with(header::WWW_AUTHENTICATE, "Bearer error=\"insufficient_scope\"")
     }
 
+    /// It is there, and another tenant's to change.
+    pub fn not_yours(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "of another tenant", detail)
+    }
+
     /// It is there already.
     pub fn taken(detail: impl Into<String>) -> Self {
         Self::conflict("taken", detail)

@@ -1,6 +1,6 @@
 //! The tenant's own administration, `/t/{tenant}/admin/…`, for whoever holds the scope `admin:users` there: clients,
-//! users, issuers, API keys, signing keys, sessions. Failures are problem details (RFC 9457); every request leaves one
-//! record in the tenant's chain before its answer.
+//! users, issuers, API keys, signing keys, sessions, limits, grants to other tenants, and the trail (`audit:read` opens that one
+//! too). Failures are problem details (RFC 9457); every request leaves one record in the tenant's chain before its answer.
 
 use std::sync::Arc;
 
@@ -12,14 +12,17 @@ use serde::{Serialize, de::DeserializeOwned};
 use vitals_access::{
     access::Access,
     audit::AuditRecord,
-    tenant::{Tenant, TenantName},
+    tenant::{Tenant, TenantName, TenantRole},
 };
 use vitals_fhir::json::{self, Kind};
 
 mod api_keys;
+mod audit;
 mod clients;
+mod grants;
 mod issuers;
 mod keys;
+mod limits;
 mod problems;
 mod route;
 mod sessions;
@@ -32,8 +35,6 @@ use crate::{
     state::App,
 };
 
-/// The scope that opens all of this.
-const SCOPE: &str = "admin:users";
 /// Largest body: a key set of some size, many times over.
 const MAX_BODY: usize = 1024 * 1024;
 
@@ -44,6 +45,8 @@ struct Call<'a> {
     tenant: &'a Arc<Tenant>,
     access: &'a Access,
     record: &'a mut AuditRecord,
+    /// Another tenant that the change is about as well: its trail tells of it, too.
+    about: &'a mut Option<TenantRole>,
 }
 
 /// Answers a request below `/t/{tenant}/admin`.
@@ -52,16 +55,23 @@ pub(crate) async fn answer(app: Arc<App>, mut incoming: Incoming, name: TenantNa
     let mut record = trail::begin(&app, &incoming, &base);
     let asked = route::asked(below, &incoming.method);
     asked.action().clone_into(&mut record.action);
-    let answered = admitted(&app, &mut incoming, &base, &asked, &mut record).await;
+    let mut about = None;
+    let answered = admitted(&app, &mut incoming, &base, &asked, &mut record, &mut about).await;
     match &answered {
         Ok(response) => record.allowed(response.status().as_u16()),
         Err(problem) => record.denied(problem.status(), problem.reason()),
     }
-    let response = match (trail::leave(&app, record, None).await, answered) {
+    let elsewhere = about.map(|role| grants::told(&record, &role));
+    let mut left = trail::leave(&app, record, None).await;
+    if let Some(elsewhere) = elsewhere {
+        left = left.and(trail::leave(&app, elsewhere, None).await);
+    }
+    let mut response = match (left, answered) {
         (Ok(()), answered) => answered.unwrap_or_else(Problem::into_response),
         (Err(_), Ok(_)) if asked.changes() => Problem::made_but_not_recorded().into_response(),
         (Err(failure), _) => Problem::from(failure).into_response(),
     };
+    rest::limits::tell(&mut response, incoming.limits.as_ref());
     Labelled { response, route: asked.route, interaction: None }
 }
 
@@ -71,20 +81,23 @@ async fn admitted(
     base: &FhirBase,
     asked: &Asked,
     record: &mut AuditRecord,
+    about: &mut Option<TenantRole>,
 ) -> Result<Response, Problem> {
     let access = rest::caller(app, incoming, &[], base, record).await?;
     record.by(&access);
-    if !access.has(SCOPE) {
-        return Err(Problem::out_of_scope(SCOPE));
+    rest::limits::admit(app, &access, app.limiter.costs().admin(), &mut incoming.limits).await?;
+    let scopes = asked.scopes();
+    record.used = scopes.iter().filter(|scope| access.has(scope)).map(|scope| (*scope).to_owned()).collect();
+    if record.used.is_empty() {
+        return Err(Problem::out_of_scope(scopes[0]));
     }
-    record.used = vec![SCOPE.to_owned()];
     // What cannot be recorded is not done.
     if !app.audit.is_writable() {
         return Err(crate::audit::AuditUnavailable.into());
     }
     record.resource_id.clone_from(&asked.id);
     let tenant = Arc::clone(access.tenant());
-    let mut call = Call { app, incoming, tenant: &tenant, access: &access, record };
+    let mut call = Call { app, incoming, tenant: &tenant, access: &access, record, about };
     match asked.ask {
         Ask::Clients(what) => clients::answer(&mut call, what, asked.id()).await,
         Ask::Users(what) => users::answer(&mut call, what, asked.id()).await,
@@ -92,6 +105,10 @@ async fn admitted(
         Ask::ApiKeys(what) => api_keys::answer(&mut call, what, asked.id()).await,
         Ask::Keys(what) => keys::answer(&mut call, what).await,
         Ask::Sessions(what) => sessions::answer(&mut call, what, asked.id()).await,
+        Ask::Audit(what) => audit::answer(&mut call, what, asked.id()).await,
+        Ask::Limits => limits::answer(&mut call).await,
+        Ask::Grants(what) => grants::answer(&mut call, what, asked.id()).await,
+        Ask::Preview => grants::preview(&mut call, asked.id()).await,
         Ask::NotOffered(allow) => Err(Problem::not_offered(allow)),
         Ask::Nothing => Err(Problem::no_such_address()),
     }

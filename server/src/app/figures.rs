@@ -8,7 +8,7 @@ use vitals_store::migrate::SchemaVersions;
 use crate::{
     listen::Ended,
     state::App,
-    telemetry::metrics::{AuditFigures, CacheFigures, ConnectionFigures, MigrationFigures, PoolFigures},
+    telemetry::metrics::{AuditFigures, CacheFigures, ConnectionFigures, LimitFigures, MigrationFigures, PoolFigures},
 };
 
 /// Puts the figures of a server on its metrics page.
@@ -18,6 +18,7 @@ pub(super) fn observe(app: &Arc<App>) {
     app.metrics.observe_token_cache(read(app, |app| Some(tokens(app))));
     app.metrics.observe_migrations(read(app, migrations));
     app.metrics.observe_audit(read(app, |app| Some(audit(app))));
+    app.metrics.observe_limits(read(app, |app| Some(limits(app))));
 }
 
 /// Puts the connections of the listeners on it.
@@ -67,6 +68,7 @@ fn pool(app: &App) -> PoolFigures {
         rebinds: figures.rebound.load(Relaxed),
         opened: figures.opened.load(Relaxed),
         timeouts: figures.timed_out.load(Relaxed),
+        shed: figures.shed.load(Relaxed),
         discarded: figures.discarded.load(Relaxed),
         foreign_rows: figures.foreign_rows.load(Relaxed),
     }
@@ -97,6 +99,19 @@ fn audit(app: &App) -> AuditFigures {
         refused: figures.refused(),
         settled: figures.settled(),
         recovered: figures.recovered(),
+    }
+}
+
+fn limits(app: &App) -> LimitFigures {
+    let figures = app.limiter.figures();
+    let shared = app.limiter.shared_figures();
+    LimitFigures {
+        admitted: figures.admitted.load(Relaxed),
+        limited: figures.limited.load(Relaxed),
+        address_limited: figures.address_limited.load(Relaxed),
+        alone: figures.alone.load(Relaxed),
+        shared: shared.map(|(decided, failed, _)| (decided, failed)),
+        away: shared.is_some_and(|(.., away)| away),
     }
 }
 

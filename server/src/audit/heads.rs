@@ -20,7 +20,7 @@ use crate::config::SyslogAddress;
 mod file;
 mod syslog;
 
-pub use file::{FOLDER_MODE, read_all, remember_key};
+pub use file::{FOLDER_MODE, keep_receipts, keys_beside, read_all, remember_key};
 
 /// How often heads are kept: what is newer than this, nobody can miss.
 pub const EVERY: Duration = Duration::from_mins(1);

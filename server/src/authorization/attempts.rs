@@ -1,5 +1,5 @@
-//! Back-off of addresses that fail to sign in, in memory: an account's own lock (`accounts`) does not stop whoever
-//! tries one password on many accounts.
+//! Back-off of addresses that fail to sign in, or whose clients fail to prove themselves, in memory: an account's own
+//! lock (`accounts`) does not stop whoever tries one password on many accounts.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -7,8 +7,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use moka::sync::Cache;
 use vitals_access::tenant::{Tenant, TenantRole};
 
-/// Failures that cost nothing: a ward behind one address mistypes a few times.
+/// Failures of people that cost nothing: a ward behind one address mistypes a few times.
 const FREE: u32 = 10;
+/// Failures of programs that cost nothing: many run behind one address, and their secrets cannot be guessed.
+const FREE_OF_CLIENTS: u32 = 100;
 /// The first wait; each failure doubles it.
 const FIRST_WAIT: TimeDelta = TimeDelta::seconds(30);
 /// The longest.
@@ -21,6 +23,7 @@ const MOST: u64 = 100_000;
 /// Who failed lately, by tenant and address.
 #[derive(Debug)]
 pub struct Attempts {
+    free: u32,
     known: Cache<(TenantRole, Option<Block>), Failed>,
 }
 
@@ -35,15 +38,20 @@ struct Failed {
 
 impl Default for Attempts {
     fn default() -> Self {
-        Self { known: Cache::builder().max_capacity(MOST).time_to_idle(FORGOTTEN).build() }
+        Self { free: FREE, known: Cache::builder().max_capacity(MOST).time_to_idle(FORGOTTEN).build() }
     }
 }
 
 impl Attempts {
+    /// Those of programs.
+    pub fn of_clients() -> Self {
+        Self { free: FREE_OF_CLIENTS, ..Self::default() }
+    }
+
     /// How long an address has to wait before it may try again.
     pub fn wait(&self, tenant: &Tenant, address: Option<IpAddr>, now: DateTime<Utc>) -> Option<TimeDelta> {
         let failed = self.known.get(&key(tenant, address))?;
-        let over = failed.times.checked_sub(FREE)?;
+        let over = failed.times.checked_sub(self.free)?;
         let wait = FIRST_WAIT.checked_mul(1 << over.min(16)).map_or(LONGEST_WAIT, |wait| wait.min(LONGEST_WAIT));
         Some(failed.last + wait - now).filter(|rest| *rest > TimeDelta::zero())
     }

@@ -14,7 +14,7 @@ use vitals_store::{
 
 mod issue;
 
-use issue::{Granted, claims, insert, issue, text};
+use issue::{Granted, claims, delegate, insert, issue, text};
 
 use super::{Desk, context::LaunchContext, ending::DeskError, secrets};
 
@@ -226,6 +226,7 @@ pub async fn for_service(
     claims.insert("sub".to_owned(), json!(client.id));
     claims.insert("scope".to_owned(), json!(scopes.join(" ")));
     insert(&mut claims, "cnf", binding.confirmation());
+    delegate(&mut claims, desk, tenant, &scopes, now)?;
     let jti = text(&claims, "jti");
     let access_token = desk.sign_access(tenant, &Value::Object(claims)).await?;
     Ok(Issued {

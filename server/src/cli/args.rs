@@ -6,13 +6,21 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use vitals_access::tenant::TenantName;
 
 mod access;
+mod audit;
+mod grant;
 mod issuer;
+mod limits;
 
 pub use access::{
     ApiKeyCommand, ApiKeyCreateArgs, ClientCommand, ClientCreateArgs, KeyCommand, KeyRotateArgs, RevokeArgs, Switch,
     TenantLockdownArgs, TenantSetArgs, UserCommand, UserCreateArgs,
 };
+pub use audit::{
+    AuditCommand, AuditDigestArgs, AuditExportArgs, AuditSealArgs, AuditTailArgs, AuditVerifyArgs, ExportFormat,
+};
+pub use grant::{GrantCommand, GrantCreateArgs, GrantListArgs, GrantRevokeArgs, GrantShowArgs};
 pub use issuer::{IssuerAddArgs, IssuerCommand, IssuerRemoveArgs};
+pub use limits::{LimitsCommand, LimitsSetArgs};
 
 use crate::config::{self, Flags};
 
@@ -36,7 +44,7 @@ pub struct Invocation {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Serve two hospitals with ninety days of generated vital signs, and print how to read them
+    /// Serve two hospitals and a research platform with ninety days of generated vital signs, and print how to read them
     Demo,
     /// Serve; without --database-url from an embedded PostgreSQL kept under --data-dir
     Serve,
@@ -54,12 +62,18 @@ pub enum Command {
     /// Keys for development, where the tenant takes them
     #[command(subcommand)]
     ApiKey(ApiKeyCommand),
+    /// What one tenant lets another read, until a time and for a purpose
+    #[command(subcommand)]
+    Grant(GrantCommand),
     /// The keys a tenant signs its tokens with
     #[command(subcommand)]
     Key(KeyCommand),
     /// Issuers whose tokens a tenant accepts besides its own
     #[command(subcommand)]
     Issuer(IssuerCommand),
+    /// What the callers of a tenant may do in a second, a minute and a day
+    #[command(subcommand)]
+    Limits(LimitsCommand),
     /// Migrations of the control, tenant and audit schemas
     #[command(subcommand)]
     Migrate(MigrateCommand),
@@ -225,6 +239,9 @@ pub struct TokenArgs {
     /// Thumbprint of the key that it is bound to, which signs its DPoP proofs
     #[arg(long, value_name = "T")]
     pub jkt: Option<String>,
+    /// With what other tenants grant this one now, and the scope org:delegated
+    #[arg(long)]
+    pub delegated: bool,
     /// How long it is good for
     #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = config::duration)]
     pub ttl: Duration,
@@ -267,31 +284,3 @@ loaded, and the exit code is 1.
 
 An import that was broken off, however that came, goes on where it stopped when the same command is given again: the
 files are known by path, size and time of change. What comes through a pipe begins anew.";
-
-/// `vitals audit …`
-#[derive(Debug, Subcommand)]
-pub enum AuditCommand {
-    /// Check the chain of hashes; exit code 1 if it does not hold
-    Verify(AuditVerifyArgs),
-    /// Print the newest records
-    Tail(AuditTailArgs),
-}
-
-/// `vitals audit verify`
-#[derive(Debug, Args)]
-pub struct AuditVerifyArgs {
-    /// Only this tenant
-    #[arg(long, value_name = "ID")]
-    pub tenant: Option<TenantName>,
-}
-
-/// `vitals audit tail`
-#[derive(Debug, Args)]
-pub struct AuditTailArgs {
-    /// Only this tenant
-    #[arg(long, value_name = "ID")]
-    pub tenant: Option<TenantName>,
-    /// How many records
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub lines: u32,
-}

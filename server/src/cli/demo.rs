@@ -1,4 +1,5 @@
-//! `vitals demo`: two hospitals with ninety days of vital signs that a generator made, served at once.
+//! `vitals demo`: two hospitals with ninety days of vital signs that a generator made, and a research platform that they
+//! let read some of them, served at once.
 
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ use crate::{
 };
 
 pub mod physiology;
+mod research;
 
 /// The same data on every machine.
 const SEED: u64 = 7;
@@ -51,8 +53,9 @@ pub async fn run(settings: &Settings) -> Result<Exit, CommandError> {
         }
         let [first, second] = &hospitals;
         let token = token(app, &mut admin, first).await?;
-        app.feed.refresh().await?;
+        let research = research::token(app, &mut admin, &hospitals).await?;
         println!("{}", tour(&app.public_url, first, second, &token));
+        println!("{}", delegated_tour(&app.public_url, first, &research));
         Ok(())
     }))
     .await
@@ -141,6 +144,23 @@ async fn token(app: &App, admin: &mut Connection, hospital: &physiology::Hospita
             "scope": SCOPES,
         }),
     ))
+}
+
+/// What is printed of the research platform.
+fn delegated_tour(public_url: &str, first: &physiology::Hospital, token: &str) -> String {
+    let heart_rates = "Observation?code=http://loinc.org|8867-4&_sort=-date";
+    format!(
+        "# A token of {name}, which both hospitals let read heart rates, and nothing else of most:\n\
+         export RESEARCH={token}\n\n\
+         # The latest heart rates of both hospitals as one list; meta.tag of each says whose it is:\n\
+         curl -sS -H \"Authorization: Bearer $RESEARCH\" \
+         '{public_url}/t/{tenant}/delegated/fhir/{heart_rates}&_count=6'\n\n\
+         # The same at the base of the one that granted it; both trails tell of it:\n\
+         curl -sS -H \"Authorization: Bearer $RESEARCH\" '{public_url}/t/{here}/fhir/{heart_rates}&_count=3'\n",
+        name = research::DISPLAY,
+        tenant = research::TENANT,
+        here = first.tenant,
+    )
 }
 
 /// What is printed: addresses, a token, and lines to paste.

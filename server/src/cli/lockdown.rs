@@ -118,13 +118,14 @@ impl Caller {
 }
 
 fn tell(report: &Report) -> Result<(), CommandError> {
-    let LockedDown { sessions, approvals, secrets, api_keys, keys } = &report.ended;
+    let LockedDown { sessions, approvals, secrets, api_keys, grants, keys } = &report.ended;
     print::line(&format!(
         "tenant {} is locked down: every token issued until now is refused; {sessions} sessions and {approvals} \
-         approvals ended, {} client secrets and {} API keys taken back, {} new signing keys made",
+         approvals ended, {} client secrets, {} API keys and {} grants taken back, {} new signing keys made",
         report.tenant,
         secrets.len(),
         api_keys.len(),
+        grants.len(),
         keys.len(),
     ))?;
     if report.callers.is_empty() {
@@ -156,6 +157,9 @@ fn tell(report: &Report) -> Result<(), CommandError> {
     }
     for id in api_keys {
         print::line(&format!("  API key {id}"))?;
+    }
+    for id in grants {
+        print::line(&format!("  grant {id} to another tenant, if it is still meant"))?;
     }
     print::line("  tokens made with `vitals token`; people sign in again, and approve their apps again")?;
     print::line("  clients with keys or certificates of their own go on with these: revoke those in doubt")

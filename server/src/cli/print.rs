@@ -14,13 +14,23 @@ const GAP: &str = "  ";
 
 /// Writes one line of data.
 pub fn line(text: &str) -> Result<(), CommandError> {
+    // Whoever read it (`head`, for instance) may have seen enough.
+    flowing(text).map(drop)
+}
+
+/// Writes one line of data; says whether there is still somebody who reads it.
+pub fn flowing(text: &str) -> Result<bool, CommandError> {
     let mut out = io::stdout().lock();
     match writeln!(out, "{text}").and_then(|()| out.flush()) {
-        // Whoever read it (`head`, for instance) has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
         Err(error) => Err(CommandError::new(format!("cannot write to standard output: {error}"))),
-        Ok(()) => Ok(()),
+        Ok(()) => Ok(true),
     }
+}
+
+/// The cells of one row in a line of its own, where the rows that follow are not known yet.
+pub fn row(cells: &[String]) -> String {
+    cells.iter().map(|cell| harmless(cell)).collect::<Vec<_>>().join(GAP).trim_end().to_owned()
 }
 
 /// Writes a value as one line of JSON.

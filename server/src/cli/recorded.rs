@@ -94,8 +94,20 @@ impl Recorder {
         }))
     }
 
+    /// Writes that these things are done, or says why it cannot.
+    pub async fn note(&mut self, mut records: Vec<AuditRecord>) -> Result<(), String> {
+        for record in &mut records {
+            record.decision = Decision::Allowed;
+        }
+        self.write_all(&records.iter().collect::<Vec<_>>()).await
+    }
+
     async fn write(&mut self, record: &AuditRecord) -> Result<(), String> {
-        match self.appender.append(&[record]).await {
+        self.write_all(&[record]).await
+    }
+
+    async fn write_all(&mut self, records: &[&AuditRecord]) -> Result<(), String> {
+        match self.appender.append(records).await {
             Ok(outcomes) if outcomes.iter().all(|outcome| *outcome == Outcome::Written) => {
                 self.keep_heads().await;
                 Ok(())

@@ -96,10 +96,13 @@ async fn serve_on(
             AuditDurability::Strict => Durability::Strict,
         },
         heads: Some(opened.heads(&master_key)),
-        pool: PoolLimits::default(),
+        queries: settings.audit_queries,
+        pool: settings.limits.concurrency.of_pool(PoolLimits::default()),
         egress: Egress::new(settings.egress_allow.clone(), vec![public.local(), operator.local()]),
         tls: tls.clone(),
         trusted_proxies: settings.trusted_proxies.clone(),
+        limits: settings.limits.clone(),
+        redis_url: settings.redis_url.clone(),
     })
     .await?;
     let scheme = if tls.is_some() { "https" } else { "http" };

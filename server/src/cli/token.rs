@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 use vitals_access::{
     directory::{Directory, MAX_LIFETIME},
@@ -20,7 +21,7 @@ use super::{
     recorded::Recorder,
     tenant::{explained, unknown},
 };
-use crate::config::Settings;
+use crate::{authorization::grants, config::Settings};
 
 /// Scopes that the server reads of one token, and the length of a token that it reads at all (contract, section 3).
 const MAX_SCOPES: usize = 64;
@@ -98,7 +99,8 @@ fn warnings(args: &TokenArgs) -> Vec<String> {
 /// The scopes, each once, split as the server splits them.
 fn scopes(args: &TokenArgs) -> Vec<&str> {
     let mut scopes = Vec::new();
-    for scope in args.scope.split(' ') {
+    let asked = args.delegated.then_some(grants::DELEGATED);
+    for scope in args.scope.split(' ').chain(asked) {
         if !scope.is_empty() && !scopes.contains(&scope) {
             scopes.push(scope);
         }
@@ -127,13 +129,30 @@ async fn issue(opened: &Opened<'_>, args: &TokenArgs) -> Result<String, CommandE
     record.client.clone_from(&args.client);
     record.patient.clone_from(&args.patient);
     record.encounter.clone_from(&args.encounter);
+    let delegated = scopes(args).contains(&grants::DELEGATED).then(|| delegated(&directory, tenant, now));
     let signed = keys::signing(&mut connection, &master_key, tenant).await.map_err(explained);
-    let signed = signed.map(|key| key.sign(ACCESS_TOKEN, &claims(&directory, tenant, args, &jti, now.timestamp())));
+    let signed = signed.map(|key| {
+        let mut claims = claims(&directory, tenant, args, &jti, now.timestamp());
+        claims.extend(delegated.map(|entries| ("delegated_access".to_owned(), Value::Array(entries))));
+        key.sign(ACCESS_TOKEN, &Value::Object(claims))
+    });
     recorder.end(record, signed).await
 }
 
+/// What other tenants grant this one now.
+fn delegated(directory: &Directory, tenant: &Tenant, now: DateTime<Utc>) -> Vec<Value> {
+    let claim = grants::delegated_access(directory, tenant, now);
+    if claim.entries.is_empty() {
+        print::note(&format!("no tenant grants {} anything now", tenant.name));
+    }
+    if claim.left_out > 0 {
+        print::note(&format!("{} grants are left out, because the token would be too long", claim.left_out));
+    }
+    claim.entries
+}
+
 /// The claims; those that are not given are left out.
-fn claims(directory: &Directory, tenant: &Tenant, args: &TokenArgs, jti: &str, now: i64) -> Value {
+fn claims(directory: &Directory, tenant: &Tenant, args: &TokenArgs, jti: &str, now: i64) -> Map<String, Value> {
     let lifetime = i64::try_from(args.ttl.as_secs()).unwrap_or(i64::MAX);
     let mut claims = Map::new();
     let mut put = |name: &str, value: Value| claims.insert(name.to_owned(), value);
@@ -144,7 +163,12 @@ fn claims(directory: &Directory, tenant: &Tenant, args: &TokenArgs, jti: &str, n
     put("iat", now.into());
     put("jti", jti.into());
     put("tenant_id", tenant.name.as_str().into());
-    put("scope", args.scope.as_str().into());
+    // As it was given, but for what is asked for by an option.
+    let scope = match args.delegated && !args.scope.split(' ').any(|scope| scope == grants::DELEGATED) {
+        true => format!("{} {}", args.scope, grants::DELEGATED).trim_start().to_owned(),
+        false => args.scope.clone(),
+    };
+    put("scope", scope.into());
     let optional = [
         ("client_id", &args.client),
         ("patient", &args.patient),
@@ -163,7 +187,7 @@ fn claims(directory: &Directory, tenant: &Tenant, args: &TokenArgs, jti: &str, n
     if !bound.is_empty() {
         claims.insert("cnf".to_owned(), bound.into());
     }
-    Value::Object(claims)
+    claims
 }
 
 #[cfg(test)]
@@ -235,7 +259,7 @@ mod tests {
         let (tenant, key) = (tenant(), SigningKey::generate(SigningAlgorithm::Es256));
         let directory = directory(&tenant, &key);
 
-        let least = claims(&directory, &tenant, &parsed(&["--scope", ""]), "j", NOW);
+        let least = Value::from(claims(&directory, &tenant, &parsed(&["--scope", ""]), "j", NOW));
         assert_eq!(
             least,
             json!({
@@ -256,6 +280,10 @@ mod tests {
         assert_eq!(most["exp"], NOW + 90);
         let named = ["sub", "client_id", "patient", "fhirUser", "encounter", "scope"].map(|name| &most[name]);
         assert_eq!(named, ["s", "c", "p1", "Practitioner/1", "e", "launch"]);
+        for (scope, expected) in [("", "org:delegated"), ("vitals:read", "vitals:read org:delegated")] {
+            let args = parsed(&["--scope", scope, "--delegated"]);
+            assert_eq!(claims(&directory, &tenant, &args, "j", NOW)["scope"], expected);
+        }
     }
 
     #[test]
@@ -271,7 +299,7 @@ mod tests {
         for line in lines {
             let args = parsed(line);
             check(&args).unwrap();
-            let token = key.sign(ACCESS_TOKEN, &claims(&directory, &tenant, &args, "j", NOW));
+            let token = key.sign(ACCESS_TOKEN, &claims(&directory, &tenant, &args, "j", NOW).into());
             let access = verifier
                 .verify(
                     &directory,

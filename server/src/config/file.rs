@@ -8,7 +8,7 @@ use super::{ConfigError, limits};
 use crate::limit::settings::LimitSettings;
 
 /// The keys that the file may hold: every flag but `config` itself.
-const KEYS: [&str; 22] = [
+const KEYS: [&str; 23] = [
     "database-url",
     "database-url-file",
     "admin-database-url",
@@ -30,6 +30,7 @@ const KEYS: [&str; 22] = [
     "audit-durability",
     "audit-heads",
     "audit-heads-syslog",
+    "audit-queries",
     "log",
 ];
 

@@ -98,6 +98,9 @@ pub struct Flags {
     /// A syslog that is told them as well (RFC 5424)
     #[arg(long, global = true, value_name = "udp://HOST:PORT|tcp://HOST:PORT|/dev/log")]
     pub audit_heads_syslog: Option<String>,
+    /// What the trail keeps of searches: names of their parameters, or codes, dates and ids too [default: names]
+    #[arg(long, global = true, value_name = "full|names")]
+    pub audit_queries: Option<String>,
 
     /// Form of the log on standard error [default: json]
     #[arg(long, global = true, value_name = "json|pretty")]

@@ -19,7 +19,7 @@ use toml::{Table, Value};
 use vitals_access::limits::{Category, Limits, Quotas};
 
 use super::ConfigError;
-use crate::limit::settings::{Concurrency, LimitSettings};
+use crate::limit::settings::LimitSettings;
 
 /// What a quota may be. Zero would be a way to switch something off that says so nowhere.
 const QUOTA: RangeInclusive<u64> = 1..=1_000_000_000_000;
@@ -65,15 +65,21 @@ pub(super) fn take(file: &str, all: &mut Table) -> Result<LimitSettings, ConfigE
         match name.as_str() {
             "address_per_second" => settings.address.per_second = Some(number(QUOTA)?),
             "address_per_minute" => settings.address.per_minute = Some(number(QUOTA)?),
-            "searches_per_tenant" => settings.concurrency.searches_per_tenant = size(number(AT_ONCE)?),
-            "waiting_per_tenant" => settings.concurrency.waiting_per_tenant = size(number(AT_ONCE)?),
+            "searches_per_tenant" => {
+                settings.concurrency.searches_per_tenant = Some(size(number(AT_ONCE)?));
+            }
+            "searches_beside_others" => {
+                settings.concurrency.searches_beside_others = Some(size(number(AT_ONCE)?));
+            }
+            "waiting_per_tenant" => {
+                settings.concurrency.waiting_per_tenant = Some(size(number(AT_ONCE)?));
+            }
             "body_megabytes" => {
-                settings.concurrency =
-                    Concurrency { body_bytes: size(number(MEGABYTES)?) * 1024 * 1024, ..settings.concurrency };
+                settings.concurrency.body_bytes = size(number(MEGABYTES)?) * 1024 * 1024;
             }
             _ => {
-                let known = "address_per_second, address_per_minute, searches_per_tenant, waiting_per_tenant, \
-                             body_megabytes";
+                let known = "address_per_second, address_per_minute, searches_per_tenant, \
+                             searches_beside_others, waiting_per_tenant, body_megabytes";
                 return Err(wrong(file, &place, &format!("what is limited here is one of {known}")));
             }
         }
@@ -168,7 +174,7 @@ mod tests {
         assert_eq!(settings.tiers["bronze"].tenant[&Category::Write].burst, Some(1));
         assert_eq!((settings.costs.export, settings.costs.read), (50, 1));
         assert_eq!((settings.address.per_second, settings.address.per_minute), (Some(5), Some(6_000)));
-        assert_eq!(settings.concurrency.searches_per_tenant, 3);
+        assert_eq!(settings.concurrency.searches_per_tenant, Some(3));
         assert_eq!(settings.concurrency.body_bytes, 64 * 1024 * 1024);
         assert_eq!(self::read("").unwrap(), LimitSettings::default());
     }

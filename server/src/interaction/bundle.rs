@@ -58,6 +58,8 @@ pub struct Step {
     pub what: What,
     /// For a list: how it is asked for again.
     pub list: Option<List>,
+    /// Its criteria, as the trail keeps them.
+    pub criteria: Option<String>,
 }
 
 /// A list, as the links that lead on from it name it.

@@ -10,7 +10,7 @@ use super::{Answer, Exchange, search_type::distinct};
 
 /// At most `count` versions of all resources of a type, the last written first.
 pub async fn history_type<R: Table>(cx: &mut Exchange<'_>, after: Option<&Position>, count: u32) -> Answer<History<R>> {
-    let mut tenant = cx.pool.read(cx.access).await?;
+    let mut tenant = cx.pool.search(cx.access).await?;
     let mut rows = tenant.allow::<R, HistoryType>()?;
     let history = versions(&mut rows, after, count).await?;
     drop(tenant);

@@ -17,7 +17,7 @@ pub async fn search_type<R: Table>(
     query: &Query<R>,
     after: Option<&Position>,
 ) -> Answer<(Page<R>, Option<u64>)> {
-    let mut tenant = cx.pool.read(cx.access).await?;
+    let mut tenant = cx.pool.search(cx.access).await?;
     let mut rows = tenant.allow::<R, SearchType>()?;
     let page = rows.search(query, after).await?;
     let total = total(&mut rows, query, after, &page).await?;

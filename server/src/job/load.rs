@@ -190,13 +190,11 @@ impl Loader {
                 Loaded::Unchanged => return None,
             };
             Some(AuditEntry {
-                action: action.to_owned(),
                 resource_type: Some(R::TYPE.name().to_owned()),
                 resource_id: Some(load.id.as_str().to_owned()),
                 patient: R::compartment(&load.id, load.body.index()).map(str::to_owned),
-                decision: Decision::Allowed,
                 status: Some(status),
-                query: None,
+                ..AuditEntry::new(action, Decision::Allowed)
             })
         });
         entries.extend(written);

@@ -6,6 +6,7 @@ use vitals_access::{
     limits::{Category, Limits, Quotas},
     tenant::Tenant,
 };
+use vitals_store::pool::PoolLimits;
 
 /// The tier of tenants for whom nothing else is said. It has no quotas unless the configuration gives it some.
 pub const DEFAULT_TIER: &str = "default";
@@ -77,17 +78,38 @@ impl Default for AddressLimits {
 /// What may run and wait at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Concurrency {
-    /// Searches of one tenant that run at once.
-    pub searches_per_tenant: usize,
-    /// Requests of one tenant that wait for a connection.
-    pub waiting_per_tenant: usize,
+    /// Searches of one tenant that run at once, if said.
+    pub searches_per_tenant: Option<usize>,
+    /// The same while another tenant is there.
+    pub searches_beside_others: Option<usize>,
+    /// Requests of one tenant that wait for a connection, if said.
+    pub waiting_per_tenant: Option<usize>,
     /// Bytes of request bodies that are in memory at once.
     pub body_bytes: usize,
 }
 
 impl Default for Concurrency {
     fn default() -> Self {
-        Self { searches_per_tenant: 8, waiting_per_tenant: 256, body_bytes: 256 * 1024 * 1024 }
+        Self {
+            searches_per_tenant: None,
+            searches_beside_others: None,
+            waiting_per_tenant: None,
+            // What is made of a body takes a few times its size.
+            body_bytes: 256 * 1024 * 1024,
+        }
+    }
+}
+
+impl Concurrency {
+    /// The pool's limits with what is said here.
+    #[must_use]
+    pub fn of_pool(&self, limits: PoolLimits) -> PoolLimits {
+        PoolLimits {
+            searches: self.searches_per_tenant.unwrap_or(limits.searches),
+            searches_beside_others: self.searches_beside_others.unwrap_or(limits.searches_beside_others),
+            waiting: self.waiting_per_tenant.unwrap_or(limits.waiting),
+            ..limits
+        }
     }
 }
 

@@ -23,6 +23,7 @@ use crate::{
         secrets,
     },
     egress::CLIENT,
+    rest::limits,
     state::App,
 };
 
@@ -111,6 +112,10 @@ pub(super) async fn client(asked: &mut Asked<'_>, form: &Form) -> Result<Client,
     let proven = prove(asked, &shown, found.as_ref()).await?;
     let client = found.filter(|_| proven).ok_or_else(|| shown.refused())?;
     asked.record.unverified = false;
+    // Only who proved to be the client takes of its quotas.
+    let (app, charge) = (asked.app, asked.app.limiter.costs().auth());
+    let decided = app.limiter.admit_client(asked.tenant, &client.id, charge, app.clock.now().timestamp_millis()).await;
+    limits::sort(decided, &mut asked.incoming.limits)?;
     asked.record.certificate = asked.incoming.certificate.as_ref().map(|certificate| certificate.thumbprint_text());
     Ok(client)
 }

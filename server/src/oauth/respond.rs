@@ -8,7 +8,11 @@ use poem::{
 use serde_json::json;
 use vitals_store::{StoreError, control::poll::Stale};
 
-use crate::{failure::Failure, rest::respond};
+use crate::{
+    failure::{Failure, Kind},
+    limit::ADDRESS_LIMIT,
+    rest::respond,
+};
 
 /// Why a client or a person does not get what was asked for.
 #[derive(Clone, Debug)]
@@ -17,11 +21,13 @@ pub struct OauthError {
     error: &'static str,
     description: String,
     headers: Vec<(HeaderName, HeaderValue)>,
+    /// For the trail, where the error's name says less.
+    reason: Option<&'static str>,
 }
 
 impl OauthError {
     fn new(status: StatusCode, error: &'static str, description: impl Into<String>) -> Self {
-        Self { status, error, description: description.into(), headers: Vec::new() }
+        Self { status, error, description: description.into(), headers: Vec::new(), reason: None }
     }
 
     /// The request is malformed, or lacks something, or says something twice.
@@ -104,6 +110,12 @@ impl OauthError {
         .with(header::RETRY_AFTER, HeaderValue::from_static("1"))
     }
 
+    /// Too much came; the seconds until it is worth another try. RFC 6749 has no word of its own for it.
+    pub fn too_often(retry_after: u64, description: impl Into<String>) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable", description)
+            .with(header::RETRY_AFTER, HeaderValue::from(retry_after))
+    }
+
     /// A mistake of ours.
     pub fn internal() -> Self {
         Self::new(
@@ -127,7 +139,12 @@ impl OauthError {
 
     /// The error's name, for the audit trail.
     pub fn reason(&self) -> &'static str {
-        self.error
+        self.reason.unwrap_or(self.error)
+    }
+
+    /// Whether it is one of many alike from one address.
+    pub fn is_flood(&self) -> bool {
+        self.reason == Some(ADDRESS_LIMIT)
     }
 
     /// What is said to people.
@@ -173,6 +190,11 @@ impl From<StoreError> for OauthError {
 impl From<Failure> for OauthError {
     fn from(failure: Failure) -> Self {
         let status = respond::status(failure.kind);
+        if let Kind::Throttled { retry_after } = failure.kind {
+            let description = failure.issues.into_iter().next().map(|issue| issue.diagnostics).unwrap_or_default();
+            let error = Self::too_often(retry_after, description);
+            return Self { reason: Some(failure.reason), ..error };
+        }
         match status {
             StatusCode::SERVICE_UNAVAILABLE => Self::unavailable(),
             StatusCode::INTERNAL_SERVER_ERROR => Self::internal(),

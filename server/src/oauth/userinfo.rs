@@ -13,7 +13,7 @@ use super::{Asked, OauthError};
 use crate::rest::{
     FhirBase,
     credentials::{self, Unverified},
-    respond, trail,
+    limits, respond, trail,
 };
 
 /// Answers who the user of the token is.
@@ -50,6 +50,8 @@ pub(super) async fn caller(asked: &mut Asked<'_>) -> Result<Arc<Access>, OauthEr
     match credentials::caller(asked.app, asked.incoming, query.pairs(), &base).await {
         Ok(access) => {
             asked.record.by(&access);
+            let charge = asked.app.limiter.costs().auth();
+            limits::admit(asked.app, &access, charge, &mut asked.incoming.limits).await?;
             Ok(access)
         }
         Err(Unverified::Unavailable) => Err(OauthError::unavailable()),

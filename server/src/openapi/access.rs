@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{add as add_operation, reference};
+use super::{add as add_operation, delegated, reference};
 
 /// What an endpoint asks of its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ enum Caller {
 
 /// A body or an answer.
 #[derive(Clone, Copy, Debug)]
-enum Content {
+pub(super) enum Content {
     None,
     Json(&'static str),
     /// A form with these fields; those that begin with `!` are required.
@@ -167,7 +167,7 @@ const ROWS: &[Row] = &[
 ];
 
 /// Administration: method, path below `/t/{tenant}/admin`, operation id, summary, what is sent, status, what is answered.
-type AdminRow = (&'static str, &'static str, &'static str, &'static str, Content, &'static str, Content);
+pub(super) type AdminRow = (&'static str, &'static str, &'static str, &'static str, Content, &'static str, Content);
 
 const ADMIN: &[AdminRow] = &[
     (
@@ -278,6 +278,16 @@ const ADMIN: &[AdminRow] = &[
         Content::Json("Sessions"),
     ),
     ("DELETE", "/sessions/{id}", "revokeSession", "End a session or an approval", NONE, "204", NONE),
+    (
+        "GET",
+        "/limits",
+        "readLimits",
+        "What the tenant's callers may do in a second, a minute and a day, and what they did; of clients, those that came \
+         to this server lately",
+        NONE,
+        "200",
+        Content::Json("Limits"),
+    ),
 ];
 
 const NONE: Content = Content::None;
@@ -288,7 +298,7 @@ pub fn add(paths: &mut Map<String, Value>) {
         let operation = describe(*caller, (method, path), (id, summary), *sent, (status, *answered));
         add_operation(paths, &format!("/t/{{tenant}}{path}"), method, operation);
     }
-    for (method, path, id, summary, sent, status, answered) in ADMIN {
+    for (method, path, id, summary, sent, status, answered) in ADMIN.iter().chain(delegated::GRANTS) {
         let operation = describe(Caller::Administrator, (method, path), (id, summary), *sent, (status, *answered));
         add_operation(paths, &format!("/t/{{tenant}}/admin{path}"), method, operation);
     }
@@ -341,8 +351,8 @@ fn describe(
     let refusals: &[&str] = match caller {
         Caller::Anyone => &["404"],
         Caller::Person => &["400", "404"],
-        Caller::Client | Caller::Token => &["400", "401", "403", "404", "503"],
-        Caller::Administrator => &["400", "401", "403", "404", "409", "422", "503"],
+        Caller::Client | Caller::Token => &["400", "401", "403", "404", "429", "503"],
+        Caller::Administrator => &["400", "401", "403", "404", "409", "422", "429", "503"],
     };
     for refused in refusals {
         let name = if caller == Caller::Administrator { "Problem" } else { "AuthorizationError" };

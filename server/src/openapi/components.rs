@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{examples, parameters, reference, schemas};
 
 /// The answers to requests that are refused: name, status, what it means, and a header that comes with it.
-const REFUSALS: [(&str, &str, &str, Option<&str>); 12] = [
+const REFUSALS: [(&str, &str, &str, Option<&str>); 13] = [
     ("BadRequest", "400", "Malformed, or a search parameter, modifier or prefix that is not supported", None),
     ("Unauthorized", "401", "No credentials, or bad ones", Some("WWW-Authenticate")),
     ("Forbidden", "403", "No scope covers this, or it is another tenant's", Some("WWW-Authenticate")),
@@ -21,6 +21,12 @@ const REFUSALS: [(&str, &str, &str, Option<&str>); 12] = [
         "422",
         "A rule of R4 or of a vital-signs profile is broken; each issue names its element in `expression`",
         None,
+    ),
+    (
+        "TooManyRequests",
+        "429",
+        "Over a limit of the tenant, the client or the address; `diagnostics` names it, and `RateLimit` says what is left",
+        Some("Retry-After"),
     ),
     ("Unavailable", "503", "A dependency is away; try again", Some("Retry-After")),
 ];

@@ -64,11 +64,18 @@ const fn operator(
 
 const TENANT: Option<Content> = Some((JSON, Some(Schema::One("Tenant"))));
 
-const ENDPOINTS: [Endpoint; 16] = [
+const ENDPOINTS: [Endpoint; 17] = [
     public(
         ("GET", "/t/{tenant}/fhir/metadata"),
         "readCapabilities",
         "The CapabilityStatement",
+        Some(("application/fhir+json", Some(Schema::One("CapabilityStatement")))),
+        &["404"],
+    ),
+    public(
+        ("GET", "/t/{tenant}/delegated/fhir/metadata"),
+        "readDelegatedCapabilities",
+        "The CapabilityStatement of the base over every tenant that granted this one access",
         Some(("application/fhir+json", Some(Schema::One("CapabilityStatement")))),
         &["404"],
     ),

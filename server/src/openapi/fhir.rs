@@ -14,13 +14,13 @@ use super::{
 };
 
 /// A FHIR base: its path, what its operations' ids begin with, and what it is.
-const BASES: [(&str, &str, &str); 2] = [
+pub(super) const BASES: [(&str, &str, &str); 2] = [
     ("/t/{tenant}/fhir", "", "At the base of the tenant in the path."),
     ("/fhir", "own", "At the common base; the tenant is the token's."),
 ];
 
 /// What every operation may be refused with.
-const ALWAYS: [&str; 6] = ["400", "401", "403", "404", "406", "503"];
+const ALWAYS: [&str; 7] = ["400", "401", "403", "404", "406", "429", "503"];
 
 /// Adds every operation of the catalog at every base.
 pub fn add(paths: &mut Map<String, Value>) {
@@ -30,6 +30,20 @@ pub fn add(paths: &mut Map<String, Value>) {
             add_operation(paths, &template(base, operation), operation.method.name(), value);
         }
         add_operation(paths, base, "POST", describe_bundle(base, prefix, place));
+    }
+}
+
+/// Adds some operations of the catalog at another base, each with what `more` says of it.
+pub(super) fn add_at(
+    paths: &mut Map<String, Value>,
+    (base, prefix, place): (&str, &str, &str),
+    offered: impl Fn(&Operation) -> bool,
+    more: impl Fn(&Operation, &mut Value),
+) {
+    for operation in catalog::all().filter(|operation| offered(operation)) {
+        let mut value = describe(operation, base, prefix, place);
+        more(operation, &mut value);
+        add_operation(paths, &template(base, operation), operation.method.name(), value);
     }
 }
 
@@ -255,7 +269,7 @@ fn answers(operation: &Operation) -> Value {
 }
 
 /// Answers by status: those of success, and the refusals that go with every operation and with this one.
-fn responses<const N: usize>(successes: [(&str, Value); N], more: &[&str]) -> Value {
+pub(super) fn responses<const N: usize>(successes: [(&str, Value); N], more: &[&str]) -> Value {
     let statuses = [&ALWAYS, more].concat();
     let mut responses: Vec<_> = successes.into_iter().map(|(status, value)| (status.to_owned(), value)).collect();
     responses.extend(refusals(&statuses));

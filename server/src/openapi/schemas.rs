@@ -11,6 +11,7 @@ pub fn schemas() -> Value {
     let mut schemas = types::schemas();
     schemas.extend(own());
     schemas.extend(access::schemas());
+    schemas.extend(super::delegated::schemas());
     Value::Object(schemas)
 }
 
@@ -88,7 +89,7 @@ fn own() -> Map<String, Value> {
 }
 
 /// An object that may have other members as well.
-fn object(properties: &[(&str, Value)], required: &[&str]) -> Value {
+pub(super) fn object(properties: &[(&str, Value)], required: &[&str]) -> Value {
     let properties: Map<_, _> = properties.iter().map(|(name, schema)| ((*name).to_owned(), schema.clone())).collect();
     let mut schema = json!({ "type": "object" });
     if !properties.is_empty() {
@@ -101,6 +102,6 @@ fn object(properties: &[(&str, Value)], required: &[&str]) -> Value {
     schema
 }
 
-fn list(items: &Value) -> Value {
+pub(super) fn list(items: &Value) -> Value {
     json!({ "type": "array", "items": items })
 }

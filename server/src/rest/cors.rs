@@ -13,7 +13,7 @@ use poem::{
 use vitals_access::tenant::TenantName;
 
 use super::{
-    fhir, respond,
+    delegated, fhir, respond,
     router::{self, Address, Auth, Fhir, FhirBase},
 };
 use crate::{
@@ -40,9 +40,12 @@ enum Readers {
 fn readers(path: &str) -> Readers {
     match router::address(path) {
         Address::Fhir(_, Fhir::Metadata | Fhir::SmartConfiguration)
+        | Address::Delegated(_, Fhir::Metadata)
         | Address::Jwks(_)
         | Address::Auth(_, Auth::Metadata) => Readers::Anybody,
-        Address::Fhir(FhirBase::Tenant(name), _) | Address::Auth(name, Auth::Token) => Readers::Origins(name),
+        Address::Fhir(FhirBase::Tenant(name), _) | Address::Delegated(name, _) | Address::Auth(name, Auth::Token) => {
+            Readers::Origins(name)
+        }
         _ => Readers::Nobody,
     }
 }
@@ -125,6 +128,10 @@ pub fn preflight(app: &Arc<App>, path: &str, method: &Method, headers: &HeaderMa
 pub fn allowed(path: &str) -> &'static str {
     match router::address(path) {
         Address::Fhir(_, asked) => match fhir::asked(&asked, &Method::OPTIONS) {
+            Err(Failure { kind: Kind::NotOffered(allow), .. }) => allow,
+            _ => "",
+        },
+        Address::Delegated(_, asked) => match delegated::asked(&asked, &Method::OPTIONS) {
             Err(Failure { kind: Kind::NotOffered(allow), .. }) => allow,
             _ => "",
         },

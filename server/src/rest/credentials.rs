@@ -11,9 +11,10 @@ use poem::{
 };
 use vitals_access::{
     access::Access,
+    directory::Directory,
     proof::{Circumstances, Credential, RequestOrigin},
     refusal::Refusal,
-    verifier::Base,
+    verifier::{Base, Delegated},
 };
 
 use super::request::Incoming;
@@ -108,18 +109,42 @@ pub async fn caller(
     verify(app, &credential, &circumstances).await
 }
 
+/// The verified caller of a request to several tenants, and which of them let it in.
+pub async fn callers(
+    app: &App,
+    incoming: &Incoming,
+    query: &[(String, String)],
+    base: &Base,
+) -> Result<Delegated, Unverified> {
+    let credential = credential(&incoming.headers, query).map_err(Unverified::Refused)?;
+    let url = format!("{}{}", app.public_url, incoming.path);
+    let circumstances = Circumstances {
+        base,
+        method: incoming.method.as_str(),
+        url: &url,
+        certificate: incoming.certificate.as_deref(),
+        origin: RequestOrigin::Network,
+    };
+    judged(app, |directory| app.verifier.delegated(directory, &credential, &circumstances)).await
+}
+
 /// Verifies a credential in its circumstances.
 pub async fn verify(
     app: &App,
     credential: &Credential<'_>,
     circumstances: &Circumstances<'_>,
 ) -> Result<Arc<Access>, Unverified> {
+    judged(app, |directory| app.verifier.verify(directory, credential, circumstances)).await.map(Arc::new)
+}
+
+/// What is judged of a credential; by a directory that was looked at again where it knew too little.
+async fn judged<T>(app: &App, judge: impl Fn(&Directory) -> Result<T, Refusal>) -> Result<T, Unverified> {
     let mut refreshed = false;
     let mut fetched = false;
     loop {
         let directory = app.directory().map_err(|_| Unverified::Unavailable)?;
-        match app.verifier.verify(&directory, credential, circumstances) {
-            Ok(access) => return Ok(Arc::new(access)),
+        match judge(&directory) {
+            Ok(judged) => return Ok(judged),
             Err(Refusal::UnknownIssuer(_) | Refusal::UnknownApiKey) if !refreshed => {
                 refreshed = true;
                 app.feed.refresh().await.map_err(|_| Unverified::Unavailable)?;

@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value, json};
 use vitals_access::settings::Settings;
-use vitals_fhir::{resource::ResourceType, vital::Vital};
+use vitals_fhir::{catalog::audit_event::AUDIT_EVENT, resource::ResourceType, vital::Vital};
 
 /// How a client may prove who it is at the token endpoint, and where else it must.
 const CLIENT_AUTHENTICATION: [&str; 6] = [
@@ -177,7 +177,10 @@ fn scopes_supported(sign_in: bool) -> Vec<String> {
     {
         scopes.extend(["read", "write"].map(|right| format!("{name}:{right}")));
     }
-    scopes.extend(["users:read", "org:self", "admin:users"].map(str::to_owned));
+    for context in ["patient", "user", "system"] {
+        scopes.extend(["rs", "read"].map(|rights| format!("{context}/{AUDIT_EVENT}.{rights}")));
+    }
+    scopes.extend(["users:read", "org:self", "org:delegated", "admin:users", "audit:read"].map(str::to_owned));
     if sign_in {
         let words = ["openid", "fhirUser", "profile", "launch", "launch/patient", "launch/encounter", "offline_access"];
         scopes.extend(words.into_iter().chain(["online_access"]).map(str::to_owned));

@@ -22,6 +22,7 @@ use super::{
     request::Incoming,
     respond,
     router::{Fhir, FhirBase},
+    trail,
 };
 use crate::{
     failure::{Failure, Kind},
@@ -55,6 +56,8 @@ pub fn asked<'p>(address: &Fhir<'p>, method: &poem::http::Method) -> Result<Aske
         Fhir::InstanceValidate(kind, id) => (kind, id, "", &[Code::ValidateInstance]),
         Fhir::InstanceVersion(kind, id, version) => (kind, id, version, &[Code::Vread]),
         Fhir::System => return Err(not_offered("POST")),
+        Fhir::Trail | Fhir::TrailRecord(_) => return Err(not_offered("GET, HEAD")),
+        Fhir::TrailSearch => return Err(not_offered("POST")),
         Fhir::NotOffered => return Err(not_offered("")),
         Fhir::Metadata | Fhir::SmartConfiguration => return Err(not_offered("GET, HEAD")),
         Fhir::Nothing => return Err(nothing()),
@@ -191,16 +194,7 @@ async fn run_on<R: Table>(
             list::search::<R>(cx, request, request.query.clone(), Some(&patient)).await
         }
         Code::SearchTypePost => {
-            negotiate::is_form(&request.incoming.headers)?;
-            let form = request.incoming.read_body(super::request::MAX_BODY).await?;
-            let form = String::from_utf8(form)
-                .map_err(|_| Failure::malformed(Issue::error(IssueCode::Invalid, "The form is not UTF-8.")))?;
-            let mut pairs = request.query.clone();
-            pairs.extend(search::form_pairs(&form).map_err(Failure::malformed)?);
-            if pairs.iter().any(|(name, _)| name == "access_token") {
-                return Err(second_token());
-            }
-            request.wish(&pairs)?;
+            let pairs = form(request).await?;
             list::search::<R>(cx, request, pairs, None).await
         }
         Code::Create => create::<R>(cx, request).await,
@@ -226,8 +220,23 @@ async fn run_on<R: Table>(
     }
 }
 
+/// The parameters of a search that come in a form, behind those of the address.
+pub async fn form(request: &mut Request<'_>) -> Result<Vec<(String, String)>, Failure> {
+    negotiate::is_form(&request.incoming.headers)?;
+    let form = request.incoming.read_body(super::request::MAX_BODY).await?;
+    let form = String::from_utf8(form)
+        .map_err(|_| Failure::malformed(Issue::error(IssueCode::Invalid, "The form is not UTF-8.")))?;
+    let mut pairs = request.query.clone();
+    pairs.extend(search::form_pairs(&form).map_err(Failure::malformed)?);
+    if pairs.iter().any(|(name, _)| name == "access_token") {
+        return Err(second_token());
+    }
+    request.wish(&pairs)?;
+    Ok(pairs)
+}
+
 /// A token in a form, beside the one in the header (RFC 6750, section 2).
-fn second_token() -> Failure {
+pub fn second_token() -> Failure {
     Failure::new(
         Kind::BadRequestForm,
         IssueCode::Invalid,
@@ -262,6 +271,8 @@ async fn create<R: Table>(cx: &mut Exchange<'_>, request: &mut Request<'_>) -> R
         None => None,
         Some(text) => {
             demand_letter(cx.access, R::TYPE, Letter::Search)?;
+            cx.record.query =
+                search::form_pairs(text).ok().and_then(|pairs| trail::criteria(request.app, R::TYPE, &pairs));
             let criteria = Criteria::<R>::read(text, &bases.each_ref().map(String::as_str));
             Some(criteria.map_err(|issue| Failure::malformed(issue.at("http.if-none-exist")))?)
         }
@@ -291,7 +302,8 @@ pub(super) fn refuse_criteria(query: &[(String, String)]) -> Result<(), Failure>
 }
 
 /// The criteria in the address of a conditional request.
-fn criteria<R: Resource>(cx: &Exchange<'_>, request: &Request<'_>) -> Result<Criteria<R>, Failure> {
+fn criteria<R: Resource>(cx: &mut Exchange<'_>, request: &Request<'_>) -> Result<Criteria<R>, Failure> {
+    cx.record.query = trail::criteria(request.app, R::TYPE, &request.query);
     let bases = request.bases(cx.access);
     Criteria::parse(&request.query, &bases.each_ref().map(String::as_str)).map_err(Failure::malformed)
 }

@@ -13,7 +13,7 @@ use super::{
     fhir::Request,
     negotiate,
     page::{self, Place},
-    respond,
+    respond, trail,
 };
 use crate::{
     failure::Failure,
@@ -29,6 +29,7 @@ pub async fn search<R: Table>(
 ) -> Result<Response, Failure> {
     let list = compartment.map_or_else(|| R::TYPE.name().to_owned(), |id| format!("Patient/{id}/{}", R::TYPE));
     let (pairs, after) = pages(cx, request, &list, pairs)?;
+    cx.record.query = trail::criteria(request.app, R::TYPE, &pairs);
     let strict = negotiate::prefer(&request.incoming.headers).strict;
     let bases = request.bases(cx.access);
     let mut query =
@@ -136,21 +137,27 @@ fn links(
 type Pairs = Vec<(String, String)>;
 
 /// The parameters of a list: those of the request, or those sealed in its page link.
-fn pages(
+pub(super) fn pages(
     cx: &Exchange<'_>,
     request: &Request<'_>,
     list: &str,
     pairs: Vec<(String, String)>,
 ) -> Result<(Pairs, Option<Place>), Failure> {
-    let Some((_, token)) = pairs.iter().find(|(name, _)| name == "_page") else { return Ok((pairs, None)) };
+    let Some(token) = page_token(&pairs)? else { return Ok((pairs, None)) };
+    let place = page::open(&request.app.master_key, cx.access, list, token, cx.now())?;
+    Ok((place.query.clone(), Some(place)))
+}
+
+/// The token of a page link, if the parameters are one.
+pub fn page_token(pairs: &[(String, String)]) -> Result<Option<&str>, Failure> {
+    let Some((_, token)) = pairs.iter().find(|(name, _)| name == "_page") else { return Ok(None) };
     // Nothing but the representation may stand beside a link: it holds the whole query.
     if pairs.iter().any(|(name, _)| !matches!(name.as_str(), "_page" | "_format" | "_pretty"))
         || pairs.iter().filter(|(name, _)| name == "_page").count() > 1
     {
         return Err(Failure::page_link());
     }
-    let place = page::open(&request.app.master_key, cx.access, list, token, cx.now())?;
-    Ok((place.query.clone(), Some(place)))
+    Ok(Some(token))
 }
 
 /// The size of a history's page: the one parameter it has. Others are ignored, or refused where that is asked for.
@@ -167,6 +174,6 @@ pub fn history_count<R: Resource>(pairs: &[(String, String)], strict: bool) -> R
 }
 
 /// The address of a list with its parameters.
-fn address(base: &str, list: &str, pairs: &[(String, String)]) -> String {
+pub fn address(base: &str, list: &str, pairs: &[(String, String)]) -> String {
     if pairs.is_empty() { format!("{base}/{list}") } else { format!("{base}/{list}?{}", search::form_text(pairs)) }
 }

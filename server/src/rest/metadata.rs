@@ -3,7 +3,10 @@
 
 use serde_json::{Value, json};
 use vitals_fhir::{
-    catalog::{self, Code, ParameterKind},
+    catalog::{
+        self, Code, Parameter, ParameterKind,
+        audit_event::{AUDIT_EVENT, PARAMETERS},
+    },
     resource::ResourceType,
 };
 
@@ -12,25 +15,58 @@ use super::discovery::AuthEndpoints;
 /// Extension that names the OAuth endpoints; some clients read it instead of the discovery document.
 const OAUTH_URIS: &str = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris";
 
+/// What a base offers of the catalog.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offers {
+    /// All of it.
+    Everything,
+    /// Search of one type and read, over several tenants.
+    Delegated,
+}
+
+impl Offers {
+    fn has(self, code: Code) -> bool {
+        self == Self::Everything || matches!(code, Code::Read | Code::SearchType | Code::SearchTypePost)
+    }
+}
+
 /// The statement as JSON. `base_url` is the FHIR base that was asked; `date` is when this software, and so the
 /// statement, came to be served (a FHIR dateTime).
-pub fn capability_statement(base_url: &str, endpoints: &AuthEndpoints, date: &str, software_version: &str) -> String {
+pub fn capability_statement(
+    base_url: &str,
+    endpoints: &AuthEndpoints,
+    offers: Offers,
+    date: &str,
+    software_version: &str,
+) -> String {
+    let of_all = if offers == Offers::Everything { catalog::SYSTEM.as_slice() } else { &[] };
+    let mut rest = json!({
+        "mode": "server",
+        "security": security(endpoints),
+        "resource": ResourceType::ALL.map(|kind| resource(kind, offers)),
+    });
+    if let (Offers::Everything, Some(resources)) = (offers, rest["resource"].as_array_mut()) {
+        resources.push(trail());
+        let of_all = of_all.iter().map(|row| json!({ "code": row.code.code(), "documentation": row.summary }));
+        rest["interaction"] = of_all.collect();
+        rest["compartment"] = json!(["http://hl7.org/fhir/CompartmentDefinition/patient"]);
+    }
+    let about = match offers {
+        Offers::Everything => "Vital signs of many tenants, each with a base of its own",
+        Offers::Delegated => {
+            "Search and read over the tenants that granted this one access; each entry names its tenant"
+        }
+    };
     json!({
         "resourceType": "CapabilityStatement",
         "status": "active",
         "date": date,
         "kind": "instance",
         "software": { "name": "Vitals", "version": software_version },
-        "implementation": { "description": "Vital signs of many tenants, each with a base of its own", "url": base_url },
+        "implementation": { "description": about, "url": base_url },
         "fhirVersion": "4.0.1",
         "format": ["application/fhir+json", "application/fhir+xml", "json", "xml"],
-        "rest": [{
-            "mode": "server",
-            "security": security(endpoints),
-            "resource": ResourceType::ALL.map(resource),
-            "interaction": catalog::SYSTEM.map(|row| json!({ "code": row.code.code(), "documentation": row.summary })),
-            "compartment": ["http://hl7.org/fhir/CompartmentDefinition/patient"],
-        }],
+        "rest": [rest],
     })
     .to_string()
 }
@@ -66,11 +102,12 @@ fn security(endpoints: &AuthEndpoints) -> Value {
     security
 }
 
-fn resource(kind: ResourceType) -> Value {
-    let offers = |code: Code| catalog::operations(kind).iter().any(|operation| operation.code == code);
+fn resource(kind: ResourceType, offered: Offers) -> Value {
+    let operations_here = || catalog::operations(kind).iter().filter(|operation| offered.has(operation.code));
+    let offers = |code: Code| operations_here().any(|operation| operation.code == code);
     let mut interactions: Vec<&str> = Vec::new();
     let mut operations: Vec<(&str, &str)> = Vec::new();
-    for operation in catalog::operations(kind) {
+    for operation in operations_here() {
         if let Some(definition) = operation.code.definition() {
             if !operations.iter().any(|(name, _)| *name == operation.code.fhir()) {
                 operations.push((operation.code.fhir(), definition));
@@ -79,18 +116,7 @@ fn resource(kind: ResourceType) -> Value {
             interactions.push(operation.code.fhir());
         }
     }
-    let parameters: Vec<_> = catalog::parameters(kind)
-        .iter()
-        .filter(|parameter| parameter.kind != ParameterKind::Result)
-        .map(|parameter| {
-            json!({
-                "name": parameter.name,
-                "definition": parameter.definition,
-                "type": parameter.kind.fhir(),
-                "documentation": parameter.documentation,
-            })
-        })
-        .collect();
+    let parameters = listed(catalog::parameters(kind));
     json!({
         "type": kind.name(),
         "profile": format!("http://hl7.org/fhir/StructureDefinition/{kind}"),
@@ -110,12 +136,43 @@ fn resource(kind: ResourceType) -> Value {
     })
 }
 
+/// The search parameters, but for those that govern the result.
+fn listed(parameters: &[Parameter]) -> Vec<Value> {
+    parameters
+        .iter()
+        .filter(|parameter| parameter.kind != ParameterKind::Result)
+        .map(|parameter| {
+            json!({
+                "name": parameter.name,
+                "definition": parameter.definition,
+                "type": parameter.kind.fhir(),
+                "documentation": parameter.documentation,
+            })
+        })
+        .collect()
+}
+
+/// The trail, which is read and searched alone.
+fn trail() -> Value {
+    json!({
+        "type": AUDIT_EVENT,
+        "profile": format!("http://hl7.org/fhir/StructureDefinition/{AUDIT_EVENT}"),
+        "documentation": "Who did what to whom, in the profiles of IHE's Basic Audit Log Patterns where an event meets \
+            one. No wildcard scope holds it: it has to be named, or audit:read be granted. An app of a patient sees who \
+            looked at that patient's data.",
+        "interaction": [{ "code": "read" }, { "code": "search-type" }],
+        "versioning": "no-version",
+        "conditionalRead": "full-support",
+        "searchParam": listed(&PARAMETERS),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn statement(endpoints: &AuthEndpoints) -> String {
-        capability_statement("https://x/t/north/fhir", endpoints, "2026-01-02T03:04:05Z", "1.2.3")
+        capability_statement("https://x/t/north/fhir", endpoints, Offers::Everything, "2026-01-02T03:04:05Z", "1.2.3")
     }
 
     #[test]
@@ -129,6 +186,20 @@ mod tests {
     }
 
     #[test]
+    fn the_statement_over_several_tenants_lists_search_and_read() {
+        let base = "https://x/t/north/delegated/fhir";
+        let text = capability_statement(base, &AuthEndpoints::default(), Offers::Delegated, "2026-01-02", "1.2.3");
+        assert_eq!(vitals_fhir_codec::check_elements(&text), Ok(()));
+        let found: Value = serde_json::from_str(&text).unwrap();
+        assert!(found["rest"][0].get("interaction").is_none() && found["rest"][0].get("compartment").is_none());
+        for resource in found["rest"][0]["resource"].as_array().unwrap() {
+            assert_eq!(resource["interaction"], json!([{ "code": "read" }, { "code": "search-type" }]));
+            assert_eq!(resource["versioning"], "no-version");
+            assert!(resource.get("operation").is_none_or(|operations| operations == &json!([])));
+        }
+    }
+
+    #[test]
     fn the_statement_lists_the_catalog_and_nothing_else() {
         let found: Value = serde_json::from_str(&statement(&AuthEndpoints::default())).unwrap();
         assert!(found["rest"][0]["security"].get("extension").is_none());
@@ -138,12 +209,14 @@ mod tests {
         assert_eq!(resources[0]["conditionalCreate"], true);
         assert_eq!(resources[0]["conditionalUpdate"], true);
         assert_eq!(resources[0]["conditionalDelete"], "single");
-        assert_eq!(resources.len(), ResourceType::ALL.len());
+        assert_eq!(resources.len(), ResourceType::ALL.len() + 1);
+
         let texts = |place: usize, list: &str, name: &str| -> Vec<String> {
             let items = resources[place][list].as_array().unwrap();
             items.iter().map(|item| item[name].as_str().unwrap().to_owned()).collect()
         };
         assert_eq!(resources[0]["type"], "Patient");
+        assert_eq!(texts(2, "interaction", "code"), ["read", "search-type"]);
         let patient = ["_id", "_lastUpdated", "identifier", "name", "family", "given", "birthdate", "gender", "active"];
         assert_eq!(texts(0, "searchParam", "name"), patient);
         assert_eq!(

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use vitals_access::access::Access;
 use vitals_fhir::outcome::{Issue, IssueCode};
 use vitals_store::{
+    audit,
     rows::{Mark, Position},
     seal::MasterKey,
 };
@@ -17,13 +18,13 @@ use vitals_store::{
 use crate::failure::Failure;
 
 /// How long a link is good.
-const GOOD_FOR_MS: i64 = 60 * 60 * 1000;
+pub(super) const GOOD_FOR_MS: i64 = 60 * 60 * 1000;
 
 /// The purpose the sealing key is derived for.
 const PURPOSE: &str = "page";
 
 /// Longest link that is looked at; the longest address we take is 16 kB.
-const MAX_LENGTH: usize = 15_000;
+pub(super) const MAX_LENGTH: usize = 15_000;
 
 /// What a page link goes on with.
 #[derive(Debug, Serialize, Deserialize)]
@@ -39,6 +40,19 @@ pub struct Place {
 }
 
 impl Place {
+    /// A place in a list of the trail's records.
+    pub fn of_record(list: &str, query: Vec<(String, String)>, at: audit::Position) -> Self {
+        let id = format!("{}.{}", at.writer, at.sequence);
+        Self { list: list.to_owned(), query, mark: Mark::Number(at.time), id }
+    }
+
+    /// The place in a list of the trail's records.
+    pub fn record(&self) -> Option<audit::Position> {
+        let Mark::Number(time) = self.mark else { return None };
+        let (writer, sequence) = self.id.split_once('.')?;
+        Some(audit::Position { time, writer: writer.parse().ok()?, sequence: sequence.parse().ok()? })
+    }
+
     /// The position in a search.
     pub fn position(&self) -> Position {
         Position { mark: self.mark.clone(), id: self.id.clone() }
@@ -84,7 +98,7 @@ pub fn open(key: &MasterKey, access: &Access, list: &str, token: &str, now: i64)
 }
 
 /// Who a link is for, as one short text.
-fn caller(access: &Access) -> String {
+pub(super) fn caller(access: &Access) -> String {
     let mut scopes: Vec<&str> = access.scopes().texts().iter().map(String::as_str).collect();
     scopes.sort_unstable();
     scopes.dedup();

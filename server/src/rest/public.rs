@@ -19,10 +19,12 @@ use vitals_fhir::{
 };
 
 use super::{
-    Labelled, cors,
+    Labelled, audit_event, cors,
     credentials::{self, Unverified},
+    delegated,
     discovery::{self, AuthEndpoints},
-    fhir, metadata,
+    fhir, limits,
+    metadata::{self, Offers},
     negotiate::{self, Format},
     reads,
     request::{Incoming, MAX_ADDRESS},
@@ -49,6 +51,11 @@ pub async fn answer(app: Arc<App>, incoming: Incoming) -> Labelled {
             document(&app, &incoming, &base, Written::Json(smart_configuration)).await,
         ),
         Address::Fhir(base, address) => return endpoint(&app, incoming, &base, &address).await,
+        Address::Delegated(name, Fhir::Metadata) => (
+            "/t/{tenant}/delegated/fhir/metadata",
+            document(&app, &incoming, &FhirBase::Delegated(name), Written::Fhir(capability)).await,
+        ),
+        Address::Delegated(name, address) => return delegated::answer(&app, incoming, name, &address).await,
         Address::Jwks(name) => {
             ("/t/{tenant}/auth/jwks", document(&app, &incoming, &FhirBase::Tenant(name), Written::Json(jwks)).await)
         }
@@ -118,6 +125,7 @@ pub async fn malformed(app: &App, incoming: &Incoming, malformed: Malformed) -> 
     let base = trail::base_of(&incoming.path);
     let private = match router::address(&incoming.path) {
         Address::Fhir(_, asked) => !matches!(asked, Fhir::Metadata | Fhir::SmartConfiguration),
+        Address::Delegated(_, asked) => asked != Fhir::Metadata,
         Address::Auth(_, asked) => !asked.is_document(),
         Address::Admin(..) => true,
         _ => false,
@@ -192,6 +200,7 @@ enum Written {
 /// A public document of a base: nobody asks who reads it, but the tenant must exist.
 async fn document(app: &App, incoming: &Incoming, base: &FhirBase, written: Written) -> Response {
     let made = async {
+        limits::count_address(app, incoming)?;
         if !reads(&incoming.method) {
             return Err(not_allowed());
         }
@@ -200,7 +209,7 @@ async fn document(app: &App, incoming: &Incoming, base: &FhirBase, written: Writ
             Written::Fhir(_) => accepted(incoming, &pairs)?,
             Written::Json(_) => Format::Json,
         };
-        if let FhirBase::Tenant(name) = base {
+        if let Some(name) = base.tenant() {
             known(app, name).await?;
         }
         Ok(match written {
@@ -210,7 +219,8 @@ async fn document(app: &App, incoming: &Incoming, base: &FhirBase, written: Writ
     };
     let made = made.await;
     // Nobody asks who reads it; a request that shows a credential all the same leaves its record.
-    if incoming.headers.contains_key(header::AUTHORIZATION) {
+    let is_flood = made.as_ref().is_err_and(trail::is_flood);
+    if is_flood || incoming.headers.contains_key(header::AUTHORIZATION) {
         let mut record = trail::begin(app, incoming, base);
         "document".clone_into(&mut record.action);
         trail::ended(&mut record, made.as_ref().map(|response| response.status().as_u16()));
@@ -234,11 +244,9 @@ pub(super) async fn known(app: &App, name: &TenantName) -> Result<(), Failure> {
 
 fn capability(app: &App, base: &FhirBase, format: Format) -> Response {
     let url = format!("{}{}", app.public_url, base.path());
-    let endpoints = match base {
-        FhirBase::Tenant(name) => auth_endpoints(app, name),
-        FhirBase::Global => AuthEndpoints::default(),
-    };
-    let text = metadata::capability_statement(&url, &endpoints, &app.started, env!("CARGO_PKG_VERSION"));
+    let endpoints = base.tenant().map_or_else(AuthEndpoints::default, |name| auth_endpoints(app, name));
+    let offers = if matches!(base, FhirBase::Delegated(_)) { Offers::Delegated } else { Offers::Everything };
+    let text = metadata::capability_statement(&url, &endpoints, offers, &app.started, env!("CARGO_PKG_VERSION"));
     respond::fhir(StatusCode::OK, format, text)
 }
 
@@ -268,8 +276,12 @@ async fn endpoint(app: &Arc<App>, mut incoming: Incoming, base: &FhirBase, addre
     let is_bundle = *address == Fhir::System && method == Method::POST;
     let asked = fhir::asked(address, &method);
     let operation = asked.as_ref().ok().map(|asked| asked.operation);
+    let wanted = audit_event::wanted(address, &method);
     let mut record = trail::begin(app, &incoming, base);
     trail::names(&mut record, address);
+    if let Some(wanted) = &wanted {
+        audit_event::asks(&mut record, wanted);
+    }
     if let Some(operation) = operation {
         trail::asks(&mut record, operation);
         let span = tracing::Span::current();
@@ -281,14 +293,10 @@ async fn endpoint(app: &Arc<App>, mut incoming: Incoming, base: &FhirBase, addre
     // A failure before the caller is known is told in that representation too.
     let mut format = *accepted.as_ref().unwrap_or(&Format::Json);
     let mut settling = None;
+    let mut shown = None;
     let outcome = async {
         if incoming.path.len() + incoming.query.len() > MAX_ADDRESS {
-            return Err(Failure::new(
-                Kind::TooLong,
-                IssueCode::TooLong,
-                "address too long",
-                "The address is longer than 16 kB: send a search as a form to _search.",
-            ));
+            return Err(address_too_long());
         }
         let access = fhir_caller(app, &incoming, pairs.as_deref().unwrap_or_default(), base, &mut record).await?;
         let access = match operation {
@@ -299,9 +307,16 @@ async fn endpoint(app: &Arc<App>, mut incoming: Incoming, base: &FhirBase, addre
         };
         tracing::Span::current().record("tenant.id", access.tenant().name.as_str());
         trail::by(&mut record, &access, operation);
+        let costs = app.limiter.costs();
+        let charge = match operation {
+            _ if is_bundle => costs.bundle(),
+            Some(operation) => costs.interaction(operation.code, pairs.as_deref().unwrap_or_default()),
+            None => costs.operation(""),
+        };
+        limits::admit(app, &access, charge, &mut shown).await?;
         let query = pairs.map_err(Failure::malformed)?;
         accepted?;
-        let asked = if is_bundle { None } else { Some(asked?) };
+        let asked = if is_bundle || wanted.is_some() { None } else { Some(asked?) };
         let mut request = fhir::Request { app, incoming: take(&mut incoming), base, query, format };
         let mut cx = Exchange {
             access: &access,
@@ -313,9 +328,10 @@ async fn endpoint(app: &Arc<App>, mut incoming: Incoming, base: &FhirBase, addre
             settling: false,
             boxed: false,
         };
-        let answered = match asked {
-            Some(asked) => fhir::run(&mut cx, &mut request, asked).await,
-            None => system::run(&mut cx, &mut request).await,
+        let answered = match (wanted, asked) {
+            (Some(wanted), _) => audit_event::run(&mut cx, &mut request, wanted).await,
+            (None, Some(asked)) => fhir::run(&mut cx, &mut request, asked).await,
+            (None, None) => system::run(&mut cx, &mut request).await,
         };
         // A form may have asked for another one.
         format = request.format;
@@ -333,7 +349,7 @@ async fn endpoint(app: &Arc<App>, mut incoming: Incoming, base: &FhirBase, addre
     let interaction = catalog::SYSTEM.iter().map(|row| row.code.code()).find(|code| *code == record.action);
     trail::ended(&mut record, outcome.as_ref().map(|response| response.status().as_u16()));
     let left = trail::leave(app, record, settling.as_ref()).await;
-    let response = match (left, outcome) {
+    let mut response = match (left, outcome) {
         (Ok(()), Ok(response)) => response,
         // The write stands, and its record with it: only that nobody could wait for the record to be moved on.
         (Err(_), Ok(_)) if settling.is_some() => {
@@ -341,8 +357,12 @@ async fn endpoint(app: &Arc<App>, mut incoming: Incoming, base: &FhirBase, addre
         }
         (Ok(()), Err(failure)) | (Err(failure), _) => respond::failure(&failure, format),
     };
+    limits::tell(&mut response, shown.as_ref());
     if is_bundle {
         return Labelled { response, route: Some("/t/{tenant}/fhir"), interaction };
+    }
+    if let Some(wanted) = wanted {
+        return Labelled { response, route: Some(wanted.row.route), interaction: Some(wanted.row.code.fhir()) };
     }
     Labelled {
         response,
@@ -351,8 +371,18 @@ async fn endpoint(app: &Arc<App>, mut incoming: Incoming, base: &FhirBase, addre
     }
 }
 
+/// An address that nobody reads to its end.
+pub(super) fn address_too_long() -> Failure {
+    Failure::new(
+        Kind::TooLong,
+        IssueCode::TooLong,
+        "address too long",
+        "The address is longer than 16 kB: send a search as a form to _search.",
+    )
+}
+
 /// The representation that the caller takes, by `_format` or `Accept`.
-fn accepted(incoming: &Incoming, pairs: &[(String, String)]) -> Result<Format, Failure> {
+pub(super) fn accepted(incoming: &Incoming, pairs: &[(String, String)]) -> Result<Format, Failure> {
     let format = pairs.iter().find(|(name, _)| name == "_format").map(|(_, value)| value.as_str());
     negotiate::answer_format(&incoming.headers, format)
 }
@@ -368,6 +398,8 @@ fn take(incoming: &mut Incoming) -> Incoming {
         address: incoming.address,
         certificate: incoming.certificate.clone(),
         request_id: incoming.request_id.clone(),
+        limits: None,
+        room: incoming.room.take(),
     }
 }
 
@@ -401,21 +433,44 @@ async fn admitted(
     judged: &Base,
     record: &mut vitals_access::audit::AuditRecord,
 ) -> Result<Arc<Access>, Failure> {
-    let refusal = match credentials::caller(app, incoming, query, judged).await {
-        Ok(access) => return Ok(access),
-        Err(Unverified::Unavailable) => return Err(Failure::unavailable("token cannot be judged")),
-        Err(Unverified::Refused(refusal)) => refusal,
-    };
-    trail::refused(record, &refusal);
-    if let (Refusal::NoCredentials, FhirBase::Tenant(name)) = (&refusal, base) {
-        // Only who shows no token learns that there is no such tenant.
-        known(app, name).await?;
+    if !incoming.has_credentials() {
+        limits::count_address(app, incoming)?;
     }
-    let mut failure = of_refusal(&refusal);
+    match credentials::caller(app, incoming, query, judged).await {
+        Ok(access) => Ok(access),
+        Err(unverified) => Err(turned_away(app, incoming, base, record, &unverified).await),
+    }
+}
+
+/// Why a caller is turned away, which its record notes.
+pub(super) async fn turned_away(
+    app: &App,
+    incoming: &Incoming,
+    base: &FhirBase,
+    record: &mut vitals_access::audit::AuditRecord,
+    unverified: &Unverified,
+) -> Failure {
+    let refusal = match unverified {
+        Unverified::Unavailable => return Failure::unavailable("token cannot be judged"),
+        Unverified::Refused(refusal) => refusal,
+    };
+    trail::refused(record, refusal);
+    if incoming.has_credentials()
+        && let Err(limited) = limits::count_address(app, incoming)
+    {
+        return limited;
+    }
+    if let (Refusal::NoCredentials, Some(name)) = (refusal, base.tenant()) {
+        // Only who shows no token learns that there is no such tenant.
+        if let Err(unknown) = known(app, name).await {
+            return unknown;
+        }
+    }
+    let mut failure = of_refusal(refusal);
     if failure.kind == Kind::BadCredentials && credentials::uses_proof(&incoming.headers) {
         failure.kind = Kind::BadBoundCredentials;
     }
-    Err(failure)
+    failure
 }
 
 fn of_refusal(refusal: &Refusal) -> Failure {

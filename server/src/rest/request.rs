@@ -12,14 +12,20 @@ use vitals_fhir::{
     resource::Version,
 };
 
-use super::negotiate::{self, Format};
+use super::{
+    negotiate::{self, Format},
+    room::{Room, Unread},
+};
 use crate::{
     failure::{Failure, Kind},
     interaction::read::Seen,
+    limit::Admitted,
 };
 
 /// Largest body of a single resource.
 pub const MAX_BODY: usize = 5 * 1024 * 1024;
+/// Bodies up to this size are read without asking for room: a few thousand connections hold no more of them than memory.
+const SMALL: usize = 32 * 1024;
 /// Longest address.
 pub const MAX_ADDRESS: usize = 16 * 1024;
 /// Longest time for a body to arrive.
@@ -43,6 +49,10 @@ pub struct Incoming {
     pub certificate: Option<Arc<ClientCertificate>>,
     /// The id this request goes by.
     pub request_id: String,
+    /// What was seen of its caller's limits, for the headers of the answer.
+    pub limits: Option<Admitted>,
+    /// The memory its body takes.
+    pub room: Room,
 }
 
 /// Where a request came from: what its record says whatever becomes of it.
@@ -84,11 +94,23 @@ impl Incoming {
             return Err(too_large());
         }
         let body = std::mem::replace(&mut self.body, Body::empty());
-        match tokio::time::timeout(BODY_TIME, body.into_bytes_limit(limit)).await {
-            // The buffer as it is, where nobody else holds it.
-            Ok(Ok(bytes)) => Ok(bytes.into()),
-            Ok(Err(poem::error::ReadBodyError::PayloadTooLarge)) => Err(too_large()),
-            Ok(Err(_)) => Err(Failure::new(
+        let announced_small = announced.is_some_and(|length| length <= SMALL);
+        let reading = async {
+            if announced_small {
+                return match body.into_bytes_limit(limit).await {
+                    // The buffer as it is, where nobody else holds it.
+                    Ok(bytes) => Ok(bytes.into()),
+                    Err(poem::error::ReadBodyError::PayloadTooLarge) => Err(Unread::TooLarge),
+                    Err(_) => Err(Unread::BrokenOff),
+                };
+            }
+            self.room.read(body, limit).await
+        };
+        match tokio::time::timeout(BODY_TIME, reading).await {
+            Ok(Ok(bytes)) => Ok(bytes),
+            Ok(Err(Unread::TooLarge)) => Err(too_large()),
+            Ok(Err(Unread::NoRoom)) => Err(Failure::unavailable("large bodies at work")),
+            Ok(Err(Unread::BrokenOff)) => Err(Failure::new(
                 Kind::Malformed,
                 IssueCode::Structure,
                 "body broke off",

@@ -21,12 +21,14 @@ pub const fn status(kind: Kind) -> StatusCode {
         Kind::Malformed | Kind::BadRequestForm => StatusCode::BAD_REQUEST,
         Kind::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
         Kind::Precondition => StatusCode::PRECONDITION_FAILED,
+        Kind::Ambiguous => StatusCode::CONFLICT,
         Kind::NotOffered(_) => StatusCode::METHOD_NOT_ALLOWED,
         Kind::UnsupportedMedia => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Kind::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
         Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Kind::TooLong => StatusCode::URI_TOO_LONG,
         Kind::TooSlow => StatusCode::REQUEST_TIMEOUT,
+        Kind::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
         Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
@@ -64,6 +66,9 @@ pub fn failure(failure: &Failure, format: Format) -> Response {
     let mut response = fhir(status(failure.kind), format, outcome::to_json(&failure.issues));
     for (name, value) in failure_headers(failure.kind) {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    if let Kind::Throttled { retry_after } = failure.kind {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(retry_after));
     }
     response
 }

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use vitals_access::{tenant::TenantName, verifier::Base};
 use vitals_fhir::{
-    catalog::{self, Code, Operation},
+    catalog::{self, Code, Operation, audit_event::AUDIT_EVENT},
     resource::ResourceType,
 };
 
@@ -14,6 +14,8 @@ use vitals_fhir::{
 pub enum Address<'p> {
     /// Below a FHIR base.
     Fhir(FhirBase, Fhir<'p>),
+    /// Below `/t/{tenant}/delegated/fhir`: over every tenant that granted this one access.
+    Delegated(TenantName, Fhir<'p>),
     /// `/t/{tenant}/auth/jwks`
     Jwks(TenantName),
     /// Elsewhere below `/t/{tenant}/auth`, or its metadata.
@@ -136,15 +138,26 @@ pub fn auth_route(asked: Auth) -> &'static str {
 pub enum FhirBase {
     /// `/t/{tenant}/fhir`
     Tenant(TenantName),
+    /// `/t/{tenant}/delegated/fhir`
+    Delegated(TenantName),
     /// `/fhir`: the tenant is the token's.
     Global,
 }
 
 impl FhirBase {
+    /// The tenant that the base names.
+    pub const fn tenant(&self) -> Option<&TenantName> {
+        match self {
+            Self::Tenant(name) | Self::Delegated(name) => Some(name),
+            Self::Global => None,
+        }
+    }
+
     /// The base's path.
     pub fn path(&self) -> String {
         match self {
             Self::Tenant(name) => format!("/t/{name}/fhir"),
+            Self::Delegated(name) => format!("/t/{name}/delegated/fhir"),
             Self::Global => "/fhir".to_owned(),
         }
     }
@@ -153,6 +166,7 @@ impl FhirBase {
     pub fn for_delegates(&self) -> Base {
         match self {
             Self::Tenant(name) => Base::Fhir(name.clone()),
+            Self::Delegated(name) => Base::Tenant(name.clone()),
             Self::Global => Base::Global,
         }
     }
@@ -160,7 +174,7 @@ impl FhirBase {
     /// What the token gate compares where only a tenant's own callers are let in.
     pub fn for_verifier(&self) -> Base {
         match self {
-            Self::Tenant(name) => Base::Tenant(name.clone()),
+            Self::Tenant(name) | Self::Delegated(name) => Base::Tenant(name.clone()),
             Self::Global => Base::Global,
         }
     }
@@ -193,7 +207,13 @@ pub enum Fhir<'p> {
     InstanceValidate(ResourceType, &'p str),
     /// `Patient/{id}/{Type}`
     Compartment(&'p str, ResourceType),
-    /// The history or the search of all types, which is not offered.
+    /// `AuditEvent`
+    Trail,
+    /// `AuditEvent/_search`
+    TrailSearch,
+    /// `AuditEvent/{id}`
+    TrailRecord(&'p str),
+    /// The history or the search of all types, or the history of AuditEvents, which are not offered.
     NotOffered,
     /// A type that is not offered, or no such path.
     Nothing,
@@ -237,6 +257,9 @@ pub fn address(path: &str) -> Address<'_> {
     if let Some(below) = below(rest, "admin") {
         return Address::Admin(name, below);
     }
+    if let Some(rest) = below(rest, "delegated/fhir") {
+        return Address::Delegated(name, fhir(rest));
+    }
     match below(rest, "fhir") {
         Some(rest) => Address::Fhir(FhirBase::Tenant(name), fhir(rest)),
         None => Address::Nothing,
@@ -259,6 +282,11 @@ pub fn fhir(path: &str) -> Fhir<'_> {
         ["metadata"] => Fhir::Metadata,
         ["_history" | "_search"] => Fhir::NotOffered,
         [".well-known", "smart-configuration"] => Fhir::SmartConfiguration,
+        [AUDIT_EVENT] => Fhir::Trail,
+        [AUDIT_EVENT, "_search"] => Fhir::TrailSearch,
+        [AUDIT_EVENT, "_history"] | [AUDIT_EVENT, _, "_history"] | [AUDIT_EVENT, _, "_history", _] => Fhir::NotOffered,
+        [AUDIT_EVENT, operation] if operation.starts_with('$') => Fhir::Nothing,
+        [AUDIT_EVENT, id] => Fhir::TrailRecord(id),
         [name, rest @ ..] => match (ResourceType::named(name), rest) {
             (Some(kind), []) => Fhir::Type(kind),
             (Some(kind), ["_search"]) => Fhir::TypeSearch(kind),
@@ -321,6 +349,11 @@ mod tests {
             ("/t/north/fhir/Device", Address::Fhir(tenant("north"), Fhir::Nothing)),
             ("/t/north/fhir/Patient/a/$everything", Address::Fhir(tenant("north"), Fhir::Nothing)),
             ("/t/north/fhir/Patient/", Address::Fhir(tenant("north"), Fhir::Instance(ResourceType::Patient, ""))),
+            ("/t/north/fhir/AuditEvent", Address::Fhir(tenant("north"), Fhir::Trail)),
+            ("/t/north/fhir/AuditEvent/_search", Address::Fhir(tenant("north"), Fhir::TrailSearch)),
+            ("/t/north/fhir/AuditEvent/a", Address::Fhir(tenant("north"), Fhir::TrailRecord("a"))),
+            ("/t/north/fhir/AuditEvent/a/_history/1", Address::Fhir(tenant("north"), Fhir::NotOffered)),
+            ("/t/north/fhir/AuditEvent/$validate", Address::Fhir(tenant("north"), Fhir::Nothing)),
             ("/t/north/fhirx", Address::Nothing),
             ("/t/north/auth/token", Address::Auth("north".parse().expect("a name"), Auth::Token)),
             ("/t/north/auth/token/", Address::Nothing),
@@ -330,6 +363,13 @@ mod tests {
             ),
             ("/.well-known/oauth-authorization-server/t/north", Address::Nothing),
             ("/t/north/admin/clients/a", Address::Admin("north".parse().expect("a name"), "clients/a")),
+            ("/t/north/delegated/fhir/", Address::Delegated("north".parse().expect("a name"), Fhir::System)),
+            (
+                "/t/north/delegated/fhir/Patient/a",
+                Address::Delegated("north".parse().expect("a name"), Fhir::Instance(ResourceType::Patient, "a")),
+            ),
+            ("/t/north/delegated", Address::Nothing),
+            ("/t/north/delegated/fhirx", Address::Nothing),
             ("/t/NORTH/fhir", Address::Nothing),
             ("/t/north%2ffhir", Address::Nothing),
             ("/t//fhir", Address::Nothing),

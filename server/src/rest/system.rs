@@ -20,10 +20,10 @@ use vitals_fhir::{
 
 use super::{
     fhir::{self, Asked, Request},
-    list,
+    limits, list,
     negotiate::{self, Return},
     request::{entity_tag, no_entity_tag},
-    respond, router,
+    respond, router, trail,
 };
 use crate::{
     failure::{Failure, Kind},
@@ -32,6 +32,7 @@ use crate::{
         bundle::{Bundled, Echo, List, Plan, Step, What, Whose},
         read::Seen,
     },
+    state::App,
 };
 
 /// Bundles above this size are large: few of them are read at once.
@@ -49,11 +50,11 @@ pub async fn run(cx: &mut Exchange<'_>, request: &mut Request<'_>) -> Result<Res
     let bytes = request.incoming.read_json(MOST_BYTES).await?;
     let prefer = negotiate::prefer(&request.incoming.headers);
     let bases = request.bases(cx.access);
-    let access = cx.access;
+    let (app, access) = (request.app.as_ref(), cx.access);
     let plan = aside(bytes.len(), || {
         let own = bases.each_ref().map(String::as_str);
         let bundle = Bundle::parse(bytes, &own).map_err(of_refused)?;
-        let reader = Reader { access, bases: own, strict: prefer.strict };
+        let reader = Reader { app, access, bases: own, strict: prefer.strict };
         let steps = bundle.entries().iter().map(|entry| reader.step(entry)).collect();
         let echo = match prefer.answer {
             Some(Return::Representation) => Echo::Written,
@@ -65,6 +66,15 @@ pub async fn run(cx: &mut Exchange<'_>, request: &mut Request<'_>) -> Result<Res
     })?;
     plan.bundle.kind().code().clone_into(&mut cx.record.action);
     tracing::Span::current().record("fhir.interaction", plan.bundle.kind().code());
+    let costs = request.app.limiter.costs();
+    let charges = plan.steps.iter().map(|step| match step {
+        Ok(Step { operation, list, .. }) => {
+            costs.interaction(operation.code, list.as_ref().map(|list| list.pairs.as_slice()).unwrap_or_default())
+        }
+        // What cannot be understood was looked at all the same.
+        Err(_) => costs.operation(""),
+    });
+    limits::admit_entries(request.app, cx.access, charges).await?;
     let outcomes = crate::interaction::bundle::bundle(cx, &plan).await?;
     let text = answer::bundle(cx, request, &plan, outcomes, prefer.answer)?;
     Ok(respond::fhir(StatusCode::OK, request.format, text))
@@ -110,6 +120,7 @@ fn malformed(code: IssueCode, diagnostics: &str) -> Failure {
 
 /// Reads entries for a caller.
 struct Reader<'r> {
+    app: &'r App,
     access: &'r Access,
     bases: [&'r str; 2],
     strict: bool,
@@ -136,18 +147,21 @@ impl Reader<'_> {
         if asked.operation.code == Code::Create {
             fhir::refuse_criteria(&pairs)?;
         }
+        let none_exist = conditions.if_none_exist.and_then(|text| search::form_pairs(text).ok()).unwrap_or_default();
         match (entry.has_resource(), matches!(method, Method::POST | Method::PUT)) {
             (false, true) => return Err(malformed(IssueCode::Required, "This entry needs a resource.")),
             (true, false) => return Err(malformed(IssueCode::Invalid, "This entry takes no resource.")),
             _ => {}
         }
+        let criteria =
+            trail::criteria(self.app, asked.operation.resource, if pairs.is_empty() { &none_exist } else { &pairs });
         let what = match asked.operation.resource {
             ResourceType::Patient => self.what::<Patient>(&asked, &pairs, conditions)?,
             ResourceType::Observation => self.what::<Observation>(&asked, &pairs, conditions)?,
         };
         let list = matches!(what, What::Search(_) | What::History(..));
         let list = list.then(|| List { path: path.to_owned(), pairs });
-        Ok(Step { operation: asked.operation, what, list })
+        Ok(Step { operation: asked.operation, what, list, criteria })
     }
 
     /// Path and query of an entry's address, which stands below the base that the Bundle was posted to.

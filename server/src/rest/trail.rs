@@ -2,11 +2,14 @@
 
 use vitals_access::{
     access::Access,
-    audit::{AuditRecord, Origin},
+    audit::{self, AuditRecord, Origin},
     refusal::Refusal,
     tenant::TenantRole,
 };
-use vitals_fhir::{catalog::Operation, resource::is_id};
+use vitals_fhir::{
+    catalog::{self, Operation, audit_event::AUDIT_EVENT},
+    resource::{ResourceType, is_id},
+};
 
 use super::{
     request::{Incoming, Whence},
@@ -15,6 +18,7 @@ use super::{
 };
 use crate::{
     failure::{Failure, Kind},
+    limit::{ADDRESS_LIMIT, Network},
     state::App,
 };
 
@@ -38,6 +42,7 @@ pub async fn panicked(app: &App, whence: &Whence) -> Result<(), Failure> {
 pub fn base_of(path: &str) -> FhirBase {
     match router::address(path) {
         Address::Fhir(base, _) => base,
+        Address::Delegated(name, _) => FhirBase::Delegated(name),
         Address::Jwks(name) | Address::Auth(name, _) | Address::Admin(name, _) => FhirBase::Tenant(name),
         _ => FhirBase::Global,
     }
@@ -48,7 +53,7 @@ fn of(app: &App, whence: &Whence, base: &FhirBase) -> AuditRecord {
     record.request_id = Some(whence.request_id.clone());
     record.address = whence.address.map(|address| address.to_string());
     record.certificate.clone_from(&whence.certificate);
-    if let FhirBase::Tenant(name) = base
+    if let Some(name) = base.tenant()
         && let Ok(directory) = app.directory()
         && let Some(tenant) = directory.tenant(name)
     {
@@ -71,6 +76,15 @@ pub fn names(record: &mut AuditRecord, address: &Fhir<'_>) {
         | Fhir::TypeHistory(kind)
         | Fhir::Compartment(_, kind)
         | Fhir::Validate(kind) => (kind, None),
+        Fhir::Trail | Fhir::TrailSearch => {
+            record.resource_type = Some(AUDIT_EVENT.to_owned());
+            return;
+        }
+        Fhir::TrailRecord(id) => {
+            record.resource_type = Some(AUDIT_EVENT.to_owned());
+            record.resource_id = Some(id).filter(|id| is_id(id)).map(str::to_owned);
+            return;
+        }
         Fhir::System | Fhir::Metadata | Fhir::SmartConfiguration | Fhir::NotOffered | Fhir::Nothing => return,
     };
     record.resource_type = Some(kind.name().to_owned());
@@ -82,6 +96,12 @@ pub fn names(record: &mut AuditRecord, address: &Fhir<'_>) {
 pub fn asks(record: &mut AuditRecord, operation: &Operation) {
     operation.code.fhir().clone_into(&mut record.action);
     record.resource_type = Some(operation.resource.name().to_owned());
+}
+
+/// The criteria of a search of this type, as far as the policy keeps them.
+pub fn criteria(app: &App, kind: ResourceType, pairs: &[(String, String)]) -> Option<String> {
+    let known = |name: &str| catalog::parameters(kind).iter().any(|parameter| parameter.name == name);
+    audit::criteria(app.queries, known, pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())))
 }
 
 /// Notes the verified caller, and the scopes that cover what it asks for.
@@ -119,9 +139,21 @@ pub fn ended(record: &mut AuditRecord, outcome: Result<u16, &Failure>) {
     }
 }
 
+/// Whether a failure is one of many alike from one address.
+pub fn is_flood(failure: &Failure) -> bool {
+    failure.reason == ADDRESS_LIMIT
+}
+
 /// Writes the record, and its copy for the caller's own tenant where another's was asked; without both no answer leaves.
 /// `settling` names the tenant whose outbox holds the record too.
+///
+/// Refusals by the address limit are kept back and told together, one record for each network and minute.
 pub async fn leave(app: &App, mut record: AuditRecord, settling: Option<&TenantRole>) -> Result<(), Failure> {
+    if record.reason.as_deref() == Some(ADDRESS_LIMIT) {
+        let from = record.address.as_ref().and_then(|address| address.parse().ok());
+        app.limiter.tally(record, Network::of(from));
+        return Ok(());
+    }
     let copy = record.take_copy();
     let written = async {
         match settling {

@@ -15,7 +15,9 @@ mod figures;
 #[cfg(test)]
 mod tests;
 
-pub use figures::{AuditFigures, CacheFigures, ConnectionFigures, KeyFigures, MigrationFigures, PoolFigures};
+pub use figures::{
+    AuditFigures, CacheFigures, ConnectionFigures, KeyFigures, LimitFigures, MigrationFigures, PoolFigures,
+};
 
 /// Buckets of request durations in seconds, as the semantic conventions advise.
 const BOUNDARIES: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];

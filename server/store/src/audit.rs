@@ -36,7 +36,7 @@ pub use outbox::{Leftover, Leftovers, OutboxSession};
 pub use read::{AuditReader, Direction, Position, Stored};
 pub use receipt::Receipt;
 pub use recover::{Recover, Recovered, recover};
-pub use seal::{Afterwards, Seal, SealError, Sealed, seal};
+pub use seal::{Afterwards, ExportRows, NoExport, Seal, SealError, Sealed, seal};
 pub use search::{AuditQuery, Found};
 pub use verify::{FirstBad, Reason, Verification, Verify, verify};
 

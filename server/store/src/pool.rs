@@ -3,7 +3,8 @@
 //! A checkout prefers an idle connection already bound to the tenant (no extra round trip), then opens one, then
 //! rebinds the one idle longest. A connection comes back only when its last statement ended cleanly and it is in
 //! no transaction; anything else closes it, so that no borrower inherits another's session state. Each tenant may
-//! hold a part of the connections only, and tenants that wait are served in turn.
+//! hold a part of the connections only, and run fewer searches while others are there; tenants that wait are served in
+//! turn, and who would wait in vain is told at once.
 
 mod lease;
 mod state;
@@ -13,14 +14,14 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use sqlx::postgres::PgConnectOptions;
 use vitals_access::{access::Access, tenant::Tenant};
 
 pub(crate) use lease::Lease;
-use state::{Slot, State, Turn};
+use state::{Slot, State, Turn, Work};
 
 use crate::{
     StoreError,
@@ -39,13 +40,28 @@ pub struct PoolLimits {
     pub connections: usize,
     /// Connections one tenant may hold at a time.
     pub per_tenant: usize,
+    /// Of these, for searches.
+    pub searches: usize,
+    /// The same while another tenant is there: searches take a processor of the database each, and what the others ask
+    /// for would wait behind them.
+    pub searches_beside_others: usize,
+    /// Requests of one tenant that may wait.
+    pub waiting: usize,
     /// Longest wait for a connection.
     pub checkout: Duration,
 }
 
 impl Default for PoolLimits {
     fn default() -> Self {
-        Self { connections: 24, per_tenant: 16, checkout: Duration::from_secs(2) }
+        let processors = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        Self {
+            connections: 24,
+            per_tenant: 16,
+            searches: 16,
+            searches_beside_others: (processors / 2).max(1),
+            waiting: 256,
+            checkout: Duration::from_secs(2),
+        }
     }
 }
 
@@ -62,6 +78,8 @@ pub struct PoolFigures {
     pub discarded: AtomicU64,
     /// Checkouts that gave up waiting.
     pub timed_out: AtomicU64,
+    /// Checkouts that were sent away because they would have waited in vain.
+    pub shed: AtomicU64,
     /// Rows of a tenant other than the one bound. Anything but zero is an incident.
     pub foreign_rows: AtomicU64,
 }
@@ -100,7 +118,7 @@ impl TenantPool {
                 limits,
                 versions,
                 figures: PoolFigures::default(),
-                state: Mutex::new(State::new(limits.connections, limits.per_tenant)),
+                state: Mutex::new(State::new(limits)),
             }),
         })
     }
@@ -108,6 +126,11 @@ impl TenantPool {
     /// A connection for reads that commit by themselves.
     pub async fn read<'a>(&self, access: &'a Access) -> Result<TenantRead<'a>, StoreError> {
         Ok(TenantRead::new(self.lease(access.tenant()).await?, access))
+    }
+
+    /// The same for a search or a history of a type, of which fewer run at once.
+    pub async fn search<'a>(&self, access: &'a Access) -> Result<TenantRead<'a>, StoreError> {
+        Ok(TenantRead::new(self.lease_for(access.tenant(), Work::Search).await?, access))
     }
 
     /// A writing transaction.
@@ -143,6 +166,10 @@ impl TenantPool {
     }
 
     pub(crate) async fn lease(&self, tenant: &Arc<Tenant>) -> Result<Lease, StoreError> {
+        self.lease_for(tenant, Work::Other).await
+    }
+
+    async fn lease_for(&self, tenant: &Arc<Tenant>, work: Work) -> Result<Lease, StoreError> {
         let versions = self.inner.versions;
         if tenant.version < versions.oldest || tenant.version > versions.newest {
             return Err(StoreError::SchemaVersion {
@@ -151,18 +178,22 @@ impl TenantPool {
                 newest: versions.newest,
             });
         }
-        let turn = self.inner.state().ask(&tenant.role, tenant.login);
+        let turn = self.inner.state().ask(&tenant.role, tenant.login, work, Instant::now());
         let slot = match turn {
-            Turn::Now(slot) => Claim::new(&self.inner, tenant, slot),
+            Turn::Now(slot) => Claim::new(&self.inner, tenant, work, slot),
+            Turn::InVain => {
+                self.inner.figures.shed.fetch_add(1, Ordering::Relaxed);
+                return Err(StoreError::Busy);
+            }
             Turn::Wait(mut waiting) => {
                 match tokio::time::timeout(self.inner.limits.checkout, &mut waiting).await {
-                    Ok(Ok(slot)) => Claim::new(&self.inner, tenant, slot),
+                    Ok(Ok(slot)) => Claim::new(&self.inner, tenant, work, slot),
                     Ok(Err(_)) => return Err(StoreError::Busy),
                     Err(_) => {
                         waiting.close();
                         // A slot that arrived at this very moment goes on to the next in turn.
                         if let Ok(slot) = waiting.try_recv() {
-                            drop(Claim::new(&self.inner, tenant, slot));
+                            drop(Claim::new(&self.inner, tenant, work, slot));
                         }
                         self.inner.figures.timed_out.fetch_add(1, Ordering::Relaxed);
                         return Err(StoreError::Busy);
@@ -184,12 +215,13 @@ impl Inner {
 struct Claim {
     inner: Arc<Inner>,
     tenant: Arc<Tenant>,
+    work: Work,
     slot: Option<Slot>,
 }
 
 impl Claim {
-    fn new(inner: &Arc<Inner>, tenant: &Arc<Tenant>, slot: Slot) -> Self {
-        Self { inner: Arc::clone(inner), tenant: Arc::clone(tenant), slot: Some(slot) }
+    fn new(inner: &Arc<Inner>, tenant: &Arc<Tenant>, work: Work, slot: Slot) -> Self {
+        Self { inner: Arc::clone(inner), tenant: Arc::clone(tenant), work, slot: Some(slot) }
     }
 
     async fn open(mut self) -> Result<Lease, StoreError> {
@@ -217,14 +249,14 @@ impl Claim {
             }
         };
         self.slot = None;
-        Ok(Lease::new(Arc::clone(&self.inner), Arc::clone(&self.tenant), connection))
+        Ok(Lease::new(Arc::clone(&self.inner), Arc::clone(&self.tenant), self.work, connection))
     }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
         if let Some(slot) = self.slot.take() {
-            let closed = self.inner.state().give_back(&self.tenant.role, slot);
+            let closed = self.inner.state().give_back(&self.tenant.role, self.work, slot, None);
             drop(closed);
         }
     }

@@ -202,7 +202,7 @@ async fn setup_may_be_repeated_and_passes_its_own_checks() {
 }
 
 /// Things that are wrong with the logins that serve: what makes it so, what puts it right, and how it is told.
-const LOGIN_WRONGS: [(&str, &str, &str); 38] = [
+const LOGIN_WRONGS: [(&str, &str, &str); 40] = [
     ("ALTER ROLE vitals_app SUPERUSER", "ALTER ROLE vitals_app NOSUPERUSER", "is a superuser"),
     ("ALTER ROLE vitals_app_3 BYPASSRLS", "ALTER ROLE vitals_app_3 NOBYPASSRLS", "role vitals_app_3 bypasses row"),
     ("ALTER ROLE vitals_app CREATEROLE", "ALTER ROLE vitals_app NOCREATEROLE", "may create roles"),
@@ -313,6 +313,16 @@ const LOGIN_WRONGS: [(&str, &str, &str); 38] = [
         "GRANT UPDATE (status) ON control.tenant TO vitals_app_9",
         "REVOKE UPDATE (status) ON control.tenant FROM vitals_app_9",
         "role vitals_app_9 may change control.tenant (status)",
+    ),
+    (
+        "GRANT UPDATE (expires) ON control.grant TO vitals_app",
+        "REVOKE UPDATE (expires) ON control.grant FROM vitals_app",
+        "role vitals_app may change control.\"grant\" (expires)",
+    ),
+    (
+        "GRANT DELETE ON control.grant TO vitals_app",
+        "REVOKE DELETE ON control.grant FROM vitals_app",
+        "role vitals_app may change control.\"grant\"",
     ),
     (
         "GRANT SELECT ON control.key TO vitals_app WITH GRANT OPTION",

@@ -46,12 +46,16 @@ async fn t08_ids_and_page_links_of_another_tenant_are_unknown() {
         "Patient/:id/_history",
         "Observation/:id/_history",
         "Binary/:id",
-        "AuditEvent/:id",
         "$export-poll-status?_jobId=:id",
     ] {
         let known = without(a.get(&route.replace(":id", &id), &a.all()).await, &b).expect(404);
         let unknown = a.get(&route.replace(":id", &never), &a.all()).await;
         assert_eq!(known.anonymous(&id), unknown.anonymous(&never), "{route}");
+    }
+    let (ours, theirs) = (a.token("audit:read").sign(), b.token("audit:read").sign());
+    for event in b.get("AuditEvent?_count=5", &theirs).await.expect(200).ids() {
+        let known = a.get(&format!("AuditEvent/{event}"), &ours).await.expect(404);
+        assert_eq!(known.anonymous(&event), a.get(&format!("AuditEvent/{never}"), &ours).await.anonymous(&never));
     }
     let next = b.get("Observation?_count=1", &b.all()).await.expect(200).link("next").expect("a second page");
     let page = next.split('?').nth(1).expect("a query");

@@ -35,13 +35,14 @@ fn canonical_text_comes_back_as_the_same_record() {
     record.query = Some("code&date".to_owned());
     record.patients = vec!["a".to_owned(), "b\u{1f600}\n".to_owned()];
     record.entries = vec![AuditEntry {
-        action: "create".to_owned(),
         resource_type: Some("Observation".to_owned()),
-        resource_id: None,
-        patient: None,
-        decision: Decision::Unknown,
         status: Some(503),
         query: Some("code".to_owned()),
+        tenant: Some("mercy".to_owned()),
+        grant: Some("g".to_owned()),
+        count: Some(2),
+        patients: vec!["a".to_owned()],
+        ..AuditEntry::new("create", Decision::Unknown)
     }];
     for text in [record.canonical(i64::MAX, 1), record.to_json()] {
         let back: AuditRecord = serde_json::from_str(&text).unwrap();

@@ -1,6 +1,6 @@
 //! The grammar of scopes (contract, section 4). Exact: case, order and every character count.
 
-use vitals_fhir::{resource::ResourceType, vital::Vital};
+use vitals_fhir::{catalog::audit_event::AUDIT_EVENT, resource::ResourceType, vital::Vital};
 
 use crate::{
     predicate::Term,
@@ -59,6 +59,7 @@ fn smart(text: &str) -> Option<Rule> {
     let types = match (name, ResourceType::named(name)) {
         ("*", _) => Types::All,
         (_, Some(resource)) => Types::One(resource),
+        (AUDIT_EVENT, None) => Types::Trail,
         (other, None) if types::is_r4(other) => Types::Elsewhere,
         _ => return None,
     };

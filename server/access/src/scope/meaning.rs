@@ -1,6 +1,6 @@
 //! What a scope says, for pages that put it into words for people.
 
-use vitals_fhir::interaction::Letter;
+use vitals_fhir::{catalog::audit_event::AUDIT_EVENT, interaction::Letter};
 
 use super::{
     Context,
@@ -72,7 +72,7 @@ impl Meaning {
     /// Whether there is data of its kind on this server at all.
     pub fn is_offered(&self) -> bool {
         match &self.about {
-            About::Type(name) => Subject::Type(name.clone()).offered().is_some(),
+            About::Type(name) => name == AUDIT_EVENT || Subject::Type(name.clone()).offered().is_some(),
             _ => true,
         }
     }

@@ -5,7 +5,7 @@ use vitals_fhir::{interaction::Letter, resource::ResourceType};
 
 use crate::{
     predicate::{AllOf, Term, Visible},
-    scope::{Context, Rule, ScopeSet},
+    scope::{Context, Rule, ScopeSet, Types},
 };
 
 const LETTERS: [Letter; 5] = [Letter::Create, Letter::Read, Letter::Update, Letter::Delete, Letter::Search];
@@ -35,6 +35,8 @@ pub(crate) struct Who<'a> {
 #[derive(Debug)]
 pub(crate) struct Reach {
     cells: [Cell; CELLS],
+    trail_read: Cell,
+    trail_search: Cell,
 }
 
 #[derive(Debug)]
@@ -43,32 +45,52 @@ struct Cell {
     used: Vec<usize>,
 }
 
+impl Cell {
+    const fn nothing() -> Self {
+        Self { visible: Visible::Nothing, used: Vec::new() }
+    }
+
+    fn of(scopes: &ScopeSet, reaches: impl Fn(&Rule) -> Option<AllOf>) -> Self {
+        let mut used = Vec::new();
+        let alternatives: Vec<AllOf> = scopes
+            .rules
+            .iter()
+            .enumerate()
+            .filter_map(|(place, rule)| {
+                let all = reaches(rule.as_ref()?)?;
+                used.push(place);
+                Some(all)
+            })
+            .collect();
+        Self { visible: Visible::union(alternatives), used }
+    }
+}
+
 impl Reach {
     pub(crate) fn of(scopes: &ScopeSet, who: Who<'_>) -> Self {
         let cells = std::array::from_fn(|place| {
             let resource = ResourceType::ALL[place / LETTERS.len()];
             let letter = LETTERS[place % LETTERS.len()];
-            let mut used = Vec::new();
-            let alternatives: Vec<AllOf> = scopes
-                .rules
-                .iter()
-                .enumerate()
-                .filter_map(|(place, rule)| {
-                    let all = rule.as_ref()?.reaches(resource, letter, who)?;
-                    used.push(place);
-                    Some(all)
-                })
-                .collect();
-            Cell { visible: Visible::union(alternatives), used }
+            Cell::of(scopes, |rule| rule.reaches(resource, letter, who))
         });
-        Self { cells }
+        let trail = |letter| Cell::of(scopes, |rule| rule.reaches_trail(letter, who));
+        Self { cells, trail_read: trail(Letter::Read), trail_search: trail(Letter::Search) }
+    }
+
+    /// What an interaction reaches of the trail: nothing that changes it is offered.
+    pub(crate) fn trail(&self, letter: Letter) -> (&Visible, &[usize]) {
+        match letter {
+            Letter::Read => (&self.trail_read.visible, &self.trail_read.used),
+            Letter::Search => (&self.trail_search.visible, &self.trail_search.used),
+            Letter::Create | Letter::Update | Letter::Delete => (&Visible::Nothing, &[]),
+        }
     }
 
     /// What both some scopes of a token and a grant reach, for reading alone. Places of scopes are counted over all of
     /// them in their order.
     pub(crate) fn read_in_common(token: &[(&ScopeSet, &Self)], grant: &Self) -> Self {
         let cells = std::array::from_fn(|place| {
-            let mut cell = Cell { visible: Visible::Nothing, used: Vec::new() };
+            let mut cell = Cell::nothing();
             if !matches!(LETTERS[place % LETTERS.len()], Letter::Read | Letter::Search) {
                 return cell;
             }
@@ -84,7 +106,8 @@ impl Reach {
             cell.visible = Visible::either(found);
             cell
         });
-        Self { cells }
+        // A grant is over data: nobody sees another tenant's trail.
+        Self { cells, trail_read: Cell::nothing(), trail_search: Cell::nothing() }
     }
 
     /// Whether there is anything that some interaction reaches.
@@ -128,15 +151,29 @@ impl Rule {
         if !self.limits.iter().all(fits) {
             return None;
         }
-        let compartment = match (self.context, who.user) {
+        let mut terms: Vec<Term> = self.compartment(who)?.into_iter().collect();
+        terms.extend(self.limits.iter().cloned());
+        Some(AllOf(terms))
+    }
+
+    /// The records of the trail one scope reaches, or nothing: by the patients they are about alone, for a record has
+    /// none of the columns that limits are on.
+    fn reaches_trail(&self, letter: Letter, who: Who<'_>) -> Option<AllOf> {
+        if self.types != Types::Trail || !self.letters.contain(letter) || !self.limits.is_empty() {
+            return None;
+        }
+        Some(AllOf(self.compartment(who)?.into_iter().collect()))
+    }
+
+    /// The compartment that the scope is confined to, where it is to one; nothing where it reaches nobody.
+    fn compartment(&self, who: Who<'_>) -> Option<Option<Term>> {
+        let id = match (self.context, who.user) {
             (Context::System, _) | (Context::User, User::Whole) => None,
             (Context::Ours, _) => who.patient,
             (Context::Patient, _) | (Context::User, User::Related) => Some(who.patient?),
             (Context::User, User::Patient(id)) => Some(id.as_str()),
             (Context::User, User::Nobody) => return None,
         };
-        let mut terms: Vec<Term> = compartment.map(|id| Term::PatientIs(id.to_owned())).into_iter().collect();
-        terms.extend(self.limits.iter().cloned());
-        Some(AllOf(terms))
+        Some(id.map(|id| Term::PatientIs(id.to_owned())))
     }
 }

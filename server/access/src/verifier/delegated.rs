@@ -3,7 +3,7 @@
 //! in `delegated_access` that has not ended, and some scope stands in both. The grant counts as the directory has it; the
 //! token can only narrow it.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use chrono::{DateTime, Utc};
 
@@ -53,8 +53,31 @@ pub struct Delegated {
     pub own: Access,
     /// The caller in each tenant whose grant it may use, by their names.
     pub grantors: Vec<Access>,
-    /// Tenants whose grant it could use if it proved what they ask every caller to prove, and what that is.
-    pub withheld: Vec<(Arc<Tenant>, &'static str)>,
+    /// Tenants that its token has an entry for and that do not let it in.
+    pub withheld: Vec<Withheld>,
+}
+
+/// A tenant that a token has an entry for and that does not let its holder in. Only audit records hold what of this was
+/// the matter: to the caller all of it looks the same.
+#[derive(Clone, Debug)]
+pub struct Withheld {
+    /// The tenant's name, as the token has it.
+    pub asked: TenantName,
+    /// The tenant, if there is one of this name.
+    pub tenant: Option<Arc<Tenant>>,
+    /// The grant that stands, or the last that did.
+    pub grant: Option<String>,
+    /// Why that did not do.
+    pub reason: &'static str,
+}
+
+impl Withheld {
+    /// A tenant whose grant could be used, but for what it asks every caller to prove.
+    pub(super) fn unproven(access: &Access, reason: &'static str) -> Self {
+        let tenant = access.tenant();
+        let grant = access.grant().map(|grant| grant.id.clone());
+        Self { asked: tenant.name.clone(), tenant: Some(Arc::clone(tenant)), grant, reason }
+    }
 }
 
 /// The caller in the tenant of this name, if that tenant lets it in.
@@ -83,6 +106,19 @@ pub(super) fn all(directory: &Directory, own: &Access, now: DateTime<Utc>) -> Ve
         grantors.filter_map(|role| decide(directory, own, directory.tenant_of_role(role)?, now).ok()).collect();
     all.sort_by(|one, two| one.tenant().name.cmp(&two.tenant().name));
     all
+}
+
+/// The tenants that the token has an entry for and that do not let its holder in, by name.
+pub(super) fn withheld(directory: &Directory, own: &Access, now: DateTime<Utc>) -> Vec<Withheld> {
+    let names = own.entries().iter().filter_map(|entry| entry.delegation.tenant.parse().ok());
+    let names: BTreeSet<TenantName> = names.filter(|name| *name != own.tenant().name).collect();
+    let refused = names.into_iter().filter_map(|asked| {
+        let tenant = directory.tenant(&asked).cloned();
+        let decided = tenant.as_ref().map_or(Err((NONE, None)), |tenant| decide(directory, own, tenant, now));
+        let (reason, grant) = decided.err()?;
+        Some(Withheld { asked, tenant, grant, reason })
+    });
+    refused.collect()
 }
 
 /// Whether a token says what it must for any delegated request.

@@ -10,6 +10,7 @@ use crate::{
     api_key::StoredApiKey,
     directory::{DirectoryParts, MAX_LIFETIME},
     forge::{Forge, NOW, StoppedClock},
+    grant::Grant,
     keys::{ACCESS_TOKEN, AllowedAlgorithms, KeySet, SigningAlgorithm, SigningKey},
     predicate::Visible,
     proof::RequestOrigin,
@@ -19,6 +20,7 @@ use crate::{
 
 mod api_keys;
 mod attacks;
+mod delegated;
 mod memory;
 mod proofs;
 mod providers;
@@ -65,6 +67,7 @@ struct World {
     own_keys: Vec<(TenantRole, KeySet)>,
     api_keys: Vec<StoredApiKey>,
     revoked: Vec<Revoked>,
+    grants: Vec<Grant>,
     clock: Arc<StoppedClock>,
     verifier: Verifier,
 }
@@ -158,7 +161,8 @@ impl World {
         let clock = Arc::new(StoppedClock::new());
         let verifier = verifier(&clock);
         let tenants = vec![mercy, grace, closed];
-        Self { tenants, issuers, own_keys, api_keys: Vec::new(), revoked: Vec::new(), clock, verifier }
+        let (api_keys, revoked, grants) = (Vec::new(), Vec::new(), Vec::new());
+        Self { tenants, issuers, own_keys, api_keys, revoked, grants, clock, verifier }
     }
 
     fn directory(&self) -> Directory {
@@ -172,6 +176,7 @@ impl World {
             issuers: self.issuers.clone(),
             own_keys: self.own_keys.clone(),
             api_keys: self.api_keys.clone(),
+            grants: self.grants.clone(),
             revocations: Arc::new(revocations),
             ..DirectoryParts::default()
         })

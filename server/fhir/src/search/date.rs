@@ -68,6 +68,11 @@ impl DateTest {
             }
     }
 
+    /// Reads a value with its prefix.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::read(text).ok()
+    }
+
     pub(super) fn read(text: &str) -> Result<Self, Refused> {
         let (prefix, date) = Prefix::split(text);
         if date.starts_with("ap") {

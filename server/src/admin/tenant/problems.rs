@@ -6,7 +6,10 @@ use vitals_store::StoreError;
 
 use super::Problem;
 use crate::{
-    authorization::{DeskError, accounts::AccountError, api_keys::ApiKeyError, clients::ClientError},
+    audit::Unseen,
+    authorization::{
+        DeskError, accounts::AccountError, api_keys::ApiKeyError, clients::ClientError, grants::GrantsError,
+    },
     failure::Failure,
 };
 
@@ -56,6 +59,28 @@ impl From<ApiKeyError> for Problem {
             ApiKeyError::Connect(error) => error.into(),
             ApiKeyError::Control(error) => error.into(),
             ApiKeyError::Stale(error) => error.into(),
+        }
+    }
+}
+
+impl From<Unseen> for Problem {
+    fn from(unseen: Unseen) -> Self {
+        Failure::unavailable(match unseen {
+            Unseen::Away => "audit store away",
+            Unseen::Busy => "audit search too busy",
+        })
+        .into()
+    }
+}
+
+impl From<GrantsError> for Problem {
+    fn from(error: GrantsError) -> Self {
+        match error {
+            GrantsError::Connect(error) => error.into(),
+            GrantsError::Control(error) => error.into(),
+            GrantsError::Store(error) => error.into(),
+            GrantsError::Stale(error) => error.into(),
+            _ => Self::unprocessable(sentence(&error)),
         }
     }
 }

@@ -32,6 +32,14 @@ pub enum Ask {
     Keys(What),
     /// `sessions`
     Sessions(What),
+    /// `audit`
+    Audit(What),
+    /// `limits`
+    Limits,
+    /// `grants`
+    Grants(What),
+    /// What scopes would open, or what a grant opens, as counts.
+    Preview,
     /// Another method than the address has; those that it has.
     NotOffered(&'static str),
     /// There is no such address.
@@ -63,8 +71,17 @@ impl Asked {
             | Ask::Issuers(what)
             | Ask::ApiKeys(what)
             | Ask::Keys(what)
-            | Ask::Sessions(what) => !matches!(what, What::List | What::Show),
-            Ask::NotOffered(_) | Ask::Nothing => false,
+            | Ask::Sessions(what)
+            | Ask::Grants(what) => !matches!(what, What::List | What::Show),
+            Ask::Audit(_) | Ask::Limits | Ask::Preview | Ask::NotOffered(_) | Ask::Nothing => false,
+        }
+    }
+
+    /// The scopes of which one opens it.
+    pub const fn scopes(&self) -> &'static [&'static str] {
+        match self.ask {
+            Ask::Audit(_) => &["audit:read", "admin:users"],
+            _ => &["admin:users"],
         }
     }
 
@@ -89,6 +106,12 @@ impl Asked {
             Ask::Keys(What::Create | What::Revoke | What::Renew) => "key.rotate",
             Ask::Sessions(What::List | What::Show | What::Create) => "session.read",
             Ask::Sessions(What::Revoke | What::Renew) => "session.revoke",
+            Ask::Audit(_) => "audit.read",
+            Ask::Limits => "limits.read",
+            Ask::Grants(What::List | What::Show) => "grant.read",
+            Ask::Grants(What::Create) => "grant.create",
+            Ask::Grants(What::Revoke | What::Renew) => "grant.revoke",
+            Ask::Preview => "grant.preview",
             Ask::NotOffered(_) | Ask::Nothing => "unknown",
         }
     }
@@ -97,7 +120,7 @@ impl Asked {
 type Offers = &'static [(&'static str, Ask)];
 
 /// Paths with their methods: the table that OpenAPI and tests are held against.
-const ROUTES: [(&str, Offers); 13] = [
+const ROUTES: [(&str, Offers); 20] = [
     ("clients", &[("GET", Ask::Clients(What::List)), ("POST", Ask::Clients(What::Create))]),
     ("clients/{id}", &[("GET", Ask::Clients(What::Show)), ("DELETE", Ask::Clients(What::Revoke))]),
     ("clients/{id}/secret", &[("POST", Ask::Clients(What::Renew))]),
@@ -111,10 +134,18 @@ const ROUTES: [(&str, Offers); 13] = [
     ("keys", &[("GET", Ask::Keys(What::List)), ("POST", Ask::Keys(What::Create))]),
     ("sessions", &[("GET", Ask::Sessions(What::List))]),
     ("sessions/{id}", &[("DELETE", Ask::Sessions(What::Revoke))]),
+    ("audit", &[("GET", Ask::Audit(What::List))]),
+    ("audit/{id}", &[("GET", Ask::Audit(What::Show))]),
+    ("limits", &[("GET", Ask::Limits)]),
+    ("grants", &[("GET", Ask::Grants(What::List)), ("POST", Ask::Grants(What::Create))]),
+    // No id of a grant is this word.
+    ("grants/preview", &[("POST", Ask::Preview)]),
+    ("grants/{id}", &[("GET", Ask::Grants(What::Show)), ("DELETE", Ask::Grants(What::Revoke))]),
+    ("grants/{id}/preview", &[("GET", Ask::Preview)]),
 ];
 
 /// The same with the beginning of every path, for metrics.
-const TEMPLATES: [&str; 13] = [
+const TEMPLATES: [&str; 20] = [
     "/t/{tenant}/admin/clients",
     "/t/{tenant}/admin/clients/{id}",
     "/t/{tenant}/admin/clients/{id}/secret",
@@ -128,6 +159,13 @@ const TEMPLATES: [&str; 13] = [
     "/t/{tenant}/admin/keys",
     "/t/{tenant}/admin/sessions",
     "/t/{tenant}/admin/sessions/{id}",
+    "/t/{tenant}/admin/audit",
+    "/t/{tenant}/admin/audit/{id}",
+    "/t/{tenant}/admin/limits",
+    "/t/{tenant}/admin/grants",
+    "/t/{tenant}/admin/grants/preview",
+    "/t/{tenant}/admin/grants/{id}",
+    "/t/{tenant}/admin/grants/{id}/preview",
 ];
 
 /// Reads what follows `/t/{tenant}/admin/`, and a method. An id is percent-decoded: an issuer's is its URL.
@@ -199,10 +237,20 @@ mod tests {
             ("DELETE", "issuers/%0a", Ask::Nothing, ""),
             ("DELETE", "issuers/%zz", Ask::Nothing, ""),
             ("POST", "keys", Ask::Keys(What::Create), ""),
+            ("GET", "limits", Ask::Limits, ""),
+            ("POST", "limits", Ask::NotOffered("GET, HEAD"), ""),
             ("DELETE", "sessions/", Ask::Nothing, ""),
+            ("POST", "grants/preview", Ask::Preview, ""),
+            ("GET", "grants/preview", Ask::NotOffered("POST"), ""),
+            ("GET", "grants/g-1/preview", Ask::Preview, "g-1"),
+            ("DELETE", "grants/g-1", Ask::Grants(What::Revoke), "g-1"),
             ("GET", "", Ask::Nothing, ""),
             ("GET", "clients/a/b", Ask::Nothing, ""),
-            ("GET", "audit", Ask::Nothing, ""),
+            ("GET", "audit", Ask::Audit(What::List), ""),
+            ("HEAD", "audit/018f", Ask::Audit(What::Show), "018f"),
+            ("DELETE", "audit/018f", Ask::NotOffered("GET, HEAD"), "018f"),
+            ("POST", "audit", Ask::NotOffered("GET, HEAD"), ""),
+            ("GET", "audits", Ask::Nothing, ""),
         ];
         for (method, below, ask, id) in cases {
             let read = asked(below, &method.parse().unwrap());

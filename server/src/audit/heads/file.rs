@@ -21,6 +21,8 @@ const FILE_MODE: u32 = 0o600;
 /// The public keys that lines in the folder are signed with, as a JWK Set.
 const KEYS: &str = "keys.json";
 const EXTENSION: &str = "ndjson";
+/// The receipts for months that were sealed.
+const RECEIPTS: &str = "receipts.ndjson";
 
 /// Appends whole lines to the file of this day; they are on disk when it returns.
 pub(super) fn append(folder: &Path, of: Of, day: NaiveDate, text: &str) -> io::Result<()> {
@@ -32,7 +34,7 @@ pub(super) fn append(folder: &Path, of: Of, day: NaiveDate, text: &str) -> io::R
 }
 
 /// Appends whole lines to a file of the folder.
-pub(crate) fn append_to(folder: &Path, name: &str, text: &str) -> io::Result<()> {
+fn append_to(folder: &Path, name: &str, text: &str) -> io::Result<()> {
     make(folder)?;
     let path = folder.join(name);
     let is_new = !path.exists();
@@ -83,19 +85,23 @@ pub fn remember_key(folder: &Path, witness: &Witness) -> io::Result<()> {
     fs::rename(&beside, &path)
 }
 
-/// All heads of a folder, checked with `keys`, or with the keys beside them where there are no others. Says how many
-/// files there were, too.
-pub fn read_all(folder: &Path, keys: Option<WitnessKeys>) -> io::Result<(KeptHeads, usize)> {
-    let keys = match keys {
-        Some(keys) => keys,
-        None => WitnessKeys::from_jwks(&fs::read_to_string(folder.join(KEYS))?),
-    };
+/// The keys beside the lines, for whoever has no better copy of them.
+pub fn keys_beside(folder: &Path) -> io::Result<WitnessKeys> {
+    Ok(WitnessKeys::from_jwks(&fs::read_to_string(folder.join(KEYS))?))
+}
+
+/// All heads of a folder, checked with these keys.
+pub fn read_all(folder: &Path, keys: &WitnessKeys) -> io::Result<KeptHeads> {
     let mut kept = KeptHeads::default();
-    let files = files(folder)?;
-    for path in &files {
-        kept.read(&fs::read_to_string(path)?, &keys);
+    for path in files(folder)? {
+        kept.read(&fs::read_to_string(path)?, keys);
     }
-    Ok((kept, files.len()))
+    Ok(kept)
+}
+
+/// Puts the receipts of a month beside the heads.
+pub fn keep_receipts(folder: &Path, receipts: &[String]) -> io::Result<()> {
+    if receipts.is_empty() { Ok(()) } else { append_to(folder, RECEIPTS, &(receipts.join("\n") + "\n")) }
 }
 
 /// The files with heads, in the order of their days.
@@ -140,8 +146,9 @@ mod tests {
         }
         let set: serde_json::Value = serde_json::from_slice(&fs::read(folder.join(KEYS)).unwrap()).unwrap();
         assert_eq!(set["keys"].as_array().map(Vec::len), Some(2));
-        let (kept, files) = read_all(&folder, None).unwrap();
-        assert_eq!((kept.broken, kept.heads.len(), files), (3, 0, 1));
+        keep_receipts(&folder, &["{}".to_owned()]).unwrap();
+        let kept = read_all(&folder, &keys_beside(&folder).unwrap()).unwrap();
+        assert_eq!((kept.broken, kept.heads.len()), (3, 0));
         fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -12,7 +12,7 @@ use vitals_store::{
 };
 
 use super::{Asking, Issued, PERSONS, TokenError};
-use crate::authorization::{Desk, LaunchContext};
+use crate::authorization::{Desk, DeskError, LaunchContext, grants};
 
 /// What is granted, by whom.
 pub(super) struct Granted<'a> {
@@ -46,6 +46,7 @@ pub(super) async fn issue(
         insert(&mut claims, "sid", approval.session.as_ref().map(|session| json!(session)));
     }
     insert(&mut claims, "cnf", asking.binding.confirmation());
+    delegate(&mut claims, desk, tenant, &scopes, now)?;
     let jti = text(&claims, "jti");
     let access_token = desk.sign_access(tenant, &Value::Object(claims)).await?;
 
@@ -94,6 +95,24 @@ pub(super) fn claims(
     claims.insert("tenant_id".to_owned(), json!(tenant.name.as_str()));
     claims.insert("client_id".to_owned(), json!(client.id));
     claims
+}
+
+/// Puts in what other tenants granted this one, where that was asked for and may be had.
+pub(super) fn delegate(
+    claims: &mut Map<String, Value>,
+    desk: &Desk,
+    tenant: &Tenant,
+    scopes: &[String],
+    now: DateTime<Utc>,
+) -> Result<(), DeskError> {
+    if scopes.iter().any(|scope| scope == grants::DELEGATED) {
+        let claim = grants::delegated_access(&*desk.feed.current()?, tenant, now);
+        if claim.left_out > 0 {
+            tracing::warn!(tenant.id = %tenant.name, left_out = claim.left_out, "more grants than a token holds");
+        }
+        claims.insert("delegated_access".to_owned(), Value::Array(claim.entries));
+    }
+    Ok(())
 }
 
 pub(super) fn insert(claims: &mut Map<String, Value>, name: &str, value: Option<Value>) {

@@ -66,13 +66,10 @@ pub(super) fn asked(plan: &Plan) -> Vec<AuditEntry> {
 
 fn asked_by(step: Option<&Step>) -> AuditEntry {
     AuditEntry {
-        action: step.map_or(UNKNOWN, |step| step.operation.code.fhir()).to_owned(),
         resource_type: step.map(|step| step.operation.resource.name().to_owned()),
         resource_id: read_id(step),
-        patient: None,
-        decision: Decision::Denied,
-        status: None,
-        query: None,
+        query: step.and_then(|step| step.criteria.clone()),
+        ..AuditEntry::new(step.map_or(UNKNOWN, |step| step.operation.code.fhir()), Decision::Denied)
     }
 }
 

@@ -27,6 +27,8 @@ pub struct PoolFigures {
     pub opened: u64,
     /// Checkouts that gave up.
     pub timeouts: u64,
+    /// Checkouts that were sent away because they would have waited in vain.
+    pub shed: u64,
     /// Connections closed because their state was not known for sure.
     pub discarded: u64,
     /// Rows that carried another tenant's number. Anything but zero is an alarm.
@@ -87,6 +89,23 @@ pub struct AuditFigures {
     pub recovered: u64,
 }
 
+/// Limits.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LimitFigures {
+    /// Requests admitted where something is limited.
+    pub admitted: u64,
+    /// Requests over a limit of their tenant or client.
+    pub limited: u64,
+    /// Requests over the limit of their address.
+    pub address_limited: u64,
+    /// Decisions this server made alone although Redis is configured.
+    pub alone: u64,
+    /// Decisions that Redis made, and those it did not answer; none without Redis.
+    pub shared: Option<(u64, u64)>,
+    /// Whether Redis is away.
+    pub away: bool,
+}
+
 /// Connections that did not end well.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ConnectionFigures {
@@ -114,6 +133,45 @@ struct About {
 }
 
 impl Metrics {
+    /// Shows the limits.
+    pub fn observe_limits(&self, read: impl Fn() -> Option<LimitFigures> + Send + Sync + 'static) {
+        let read = Arc::new(read);
+        let about = About {
+            name: "vitals.limit.decisions",
+            unit: "{request}",
+            description: "Requests where something is limited, by what was decided.",
+        };
+        self.counter(&about, &read, |f| {
+            vec![
+                (Some(("decision", "admitted")), f.admitted),
+                (Some(("decision", "limited")), f.limited),
+                (Some(("decision", "address_limited")), f.address_limited),
+            ]
+        });
+        let about = About {
+            name: "vitals.limit.alone",
+            unit: "{request}",
+            description: "Decisions made by this server alone although Redis is configured.",
+        };
+        self.counter(&about, &read, |f| vec![(None, f.alone)]);
+        let about = About {
+            name: "vitals.limit.redis.decisions",
+            unit: "{request}",
+            description: "Decisions asked of Redis, by whether it answered.",
+        };
+        self.counter(&about, &read, |f| {
+            f.shared.map_or_else(Vec::new, |(decided, failed)| {
+                vec![(Some(("answer", "decided")), decided), (Some(("answer", "none")), failed)]
+            })
+        });
+        let about = About {
+            name: "vitals.limit.redis.away",
+            unit: "1",
+            description: "Whether Redis is away: 1 is an alarm, tokens are not issued.",
+        };
+        self.gauge(&about, &read, |f| f.shared.map_or_else(Vec::new, |_| vec![(None, u64::from(f.away))]));
+    }
+
     /// Shows the tenant pool.
     pub fn observe_pool(&self, read: impl Fn() -> Option<PoolFigures> + Send + Sync + 'static) {
         let read = Arc::new(read);
@@ -146,6 +204,7 @@ impl Metrics {
                 (Some(("result", "rebound")), f.rebinds),
                 (Some(("result", "opened")), f.opened),
                 (Some(("result", "timeout")), f.timeouts),
+                (Some(("result", "shed")), f.shed),
             ]
         });
         let about = About {

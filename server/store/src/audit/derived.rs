@@ -8,7 +8,7 @@
 
 use std::collections::BTreeSet;
 
-use vitals_access::audit::{self, AuditRecord, Decision};
+use vitals_access::audit::{self, AuditEntry, AuditRecord, Decision};
 
 /// A value that records are looked for by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl Mention {
             Self::Resource(kind, id) => resources(record).any(|known| known == (kind, id)),
             Self::Action(action) => record.action == *action,
             Self::Decision(decision) => record.decision == *decision,
-            Self::Grant(grant) => record.grant.as_ref() == Some(grant),
+            Self::Grant(grant) => grants(record).any(|known| known == grant),
             Self::Address(address) => record.address.as_ref() == Some(address),
         }
     }
@@ -67,20 +67,29 @@ impl Mention {
 pub fn patients(record: &AuditRecord) -> impl Iterator<Item = &String> {
     let is_patient = |kind: Option<&String>| kind.is_some_and(|kind| kind == "Patient");
     let named = record.resource_id.iter().filter(move |_| is_patient(record.resource_type.as_ref()));
-    let of_entries = record.entries.iter().flat_map(move |entry| {
+    let of_entries = entries(record).flat_map(move |entry| {
         let named = entry.resource_id.iter().filter(move |_| is_patient(entry.resource_type.as_ref()));
         entry.patient.iter().chain(named)
     });
     record.patient.iter().chain(&record.patients).chain(named).chain(of_entries)
 }
 
+/// The entries that are about the tenant of the record. Ids are independent between tenants: what another one was asked
+/// is about nobody here.
+fn entries(record: &AuditRecord) -> impl Iterator<Item = &AuditEntry> {
+    record.entries.iter().filter(|entry| entry.tenant.is_none() || entry.tenant == record.tenant)
+}
+
+/// The grants that were used, in the whole or in one of several tenants.
+fn grants(record: &AuditRecord) -> impl Iterator<Item = &String> {
+    record.grant.iter().chain(record.entries.iter().filter_map(|entry| entry.grant.as_ref()))
+}
+
 /// The resources that a record is about, by type and id.
 fn resources(record: &AuditRecord) -> impl Iterator<Item = (&String, &String)> {
     static NO_TYPE: String = String::new();
     let whole = record.resource_id.iter().map(|id| (record.resource_type.as_ref().unwrap_or(&NO_TYPE), id));
-    let entries = record
-        .entries
-        .iter()
+    let entries = entries(record)
         .filter_map(|entry| Some((entry.resource_type.as_ref().unwrap_or(&NO_TYPE), entry.resource_id.as_ref()?)));
     whole.chain(entries)
 }
@@ -99,14 +108,14 @@ impl Derived {
         let single = [
             one(&record.subject, Mention::Subject),
             one(&record.client, Mention::Client),
-            one(&record.grant, Mention::Grant),
             one(&record.address, Mention::Address),
             Some(Mention::Action(record.action.clone())),
             Some(Mention::Decision(record.decision)),
         ];
         let patients = patients(record).map(|patient| Mention::Patient(patient.clone()));
         let resources = resources(record).map(|(kind, id)| Mention::Resource(kind.clone(), id.clone()));
-        let mentions = single.into_iter().flatten().chain(patients).chain(resources);
+        let grants = grants(record).map(|grant| Mention::Grant(grant.clone()));
+        let mentions = single.into_iter().flatten().chain(grants).chain(patients).chain(resources);
         let keys: BTreeSet<i64> = mentions.filter_map(|mention| mention.key(&record.chain)).collect();
         Self { keys: keys.into_iter().collect() }
     }
@@ -124,7 +133,7 @@ fn key(chain: &str, kind: &str, value: &str) -> i64 {
 #[cfg(test)]
 mod tests {
     use chrono::DateTime;
-    use vitals_access::audit::{AuditEntry, Origin};
+    use vitals_access::audit::Origin;
 
     use super::*;
 
@@ -140,13 +149,10 @@ mod tests {
         record.patient = text("p1");
         record.patients = vec!["p1".to_owned(), "p2".to_owned()];
         record.entries = vec![AuditEntry {
-            action: "read".to_owned(),
             resource_type: text("Patient"),
             resource_id: text("p3"),
-            patient: None,
-            decision: Decision::Denied,
             status: Some(404),
-            query: None,
+            ..AuditEntry::new("read", Decision::Denied)
         }];
         record
     }
@@ -182,6 +188,34 @@ mod tests {
         ] {
             assert!(!mention.is_in(&record()), "{mention:?}");
             assert!(!keys.contains(&mention.key("server").unwrap()), "{mention:?}");
+        }
+    }
+
+    #[test]
+    fn what_another_tenant_was_asked_is_about_nobody_here() {
+        let text = |text: &str| Some(text.to_owned());
+        let of = |tenant: &str, id: &str| AuditEntry {
+            tenant: text(tenant),
+            grant: text(&format!("grant-{id}")),
+            resource_type: text("Patient"),
+            resource_id: text(id),
+            patient: text(id),
+            ..AuditEntry::new("read", Decision::Allowed)
+        };
+        let entries = vec![of("mercy", "own"), of("north", "theirs")];
+        let mut record = AuditRecord::new(Origin::Http, "read", DateTime::UNIX_EPOCH);
+        record.tenant = text("mercy");
+        record.entries = entries;
+        let keys = Derived::of(&record).keys;
+        for (mention, is_said) in [
+            (Mention::Patient("own".to_owned()), true),
+            (Mention::Patient("theirs".to_owned()), false),
+            (Mention::Resource("Patient".to_owned(), "theirs".to_owned()), false),
+            (Mention::Grant("grant-own".to_owned()), true),
+            (Mention::Grant("grant-theirs".to_owned()), true),
+        ] {
+            assert_eq!(mention.is_in(&record), is_said, "{mention:?}");
+            assert_eq!(keys.contains(&mention.key("server").unwrap()), is_said, "{mention:?}");
         }
     }
 

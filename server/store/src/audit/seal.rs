@@ -107,12 +107,34 @@ pub struct Seal<'a> {
     pub afterwards: Afterwards,
 }
 
+/// Where the records of a month go before they are taken out.
+pub trait ExportRows {
+    /// Takes one.
+    fn row(&mut self, row: &Exported) -> io::Result<()>;
+    /// There are no more: what it took must be safe when this returns.
+    fn end(&mut self) -> io::Result<()>;
+}
+
+/// They go nowhere.
+#[derive(Clone, Copy, Debug)]
+pub struct NoExport;
+
+impl ExportRows for NoExport {
+    fn row(&mut self, _: &Exported) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Seals a month. The connection is an administrator's, to the audit database; `export` is given every record before
 /// anything is changed.
 pub async fn seal(
     admin: &mut PgConnection,
     what: &Seal<'_>,
-    export: &mut (dyn FnMut(&Exported) -> io::Result<()> + Send),
+    export: &mut (dyn ExportRows + Send),
 ) -> Result<Sealed, SealError> {
     // The month before this one must stay: a clock may have been set back.
     let open = Month::of(what.now).before();
@@ -133,7 +155,7 @@ pub async fn seal(
 async fn within(
     tx: &mut PgConnection,
     what: &Seal<'_>,
-    export: &mut (dyn FnMut(&Exported) -> io::Result<()> + Send),
+    export: &mut (dyn ExportRows + Send),
 ) -> Result<Sealed, SealError> {
     let failed = SealError::doing("begin to seal the month");
     ddl::become_owner(&mut *tx).await.map_err(&failed)?;
@@ -163,6 +185,7 @@ async fn within(
             sealed.receipts.push(put.map_err(SealError::doing("write a receipt"))?);
         }
     }
+    export.end().map_err(SealError::Export)?;
     detach(&mut *tx, &partition, what.afterwards)
         .await
         .map_err(SealError::doing("detach the month; somebody reads the trail just now, or writes to it"))?;
@@ -186,7 +209,7 @@ async fn read(
     tx: &mut PgConnection,
     month: Month,
     chain: &str,
-    export: &mut (dyn FnMut(&Exported) -> io::Result<()> + Send),
+    export: &mut (dyn ExportRows + Send),
 ) -> Result<(u64, Vec<Run>), SealError> {
     let failed = SealError::doing("read the records of the month");
     let first = sqlx::query(FIRST).bind(chain).fetch_all(&mut *tx).await.map_err(&failed)?;
@@ -207,7 +230,7 @@ async fn read(
         if audit::hash(&exported.previous, &exported.record) != exported.hash {
             return Err(SealError::Broken { chain: chain.to_owned(), writer, sequence });
         }
-        export(&exported).map_err(SealError::Export)?;
+        export.row(&exported).map_err(SealError::Export)?;
         runs.add(writer, sequence, time.0, &exported);
         records += 1;
     }

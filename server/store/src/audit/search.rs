@@ -68,10 +68,12 @@ impl AuditReader {
     }
 
     /// The record with this id, if it is in this chain.
-    pub async fn record(&mut self, chain: &str, id: &Uuid) -> Result<Option<AuditRecord>, AuditError> {
+    pub async fn record(&mut self, chain: &str, id: &Uuid) -> Result<Option<(Position, AuditRecord)>, AuditError> {
         let query = sqlx::query(BY_ID).bind(id.to_string()).bind(chain).fetch_optional(self.connection());
         let Some(row) = answer("audit.record", query).await? else { return Ok(None) };
-        serde_json::from_str(&stored(&row)?.record).map(Some).map_err(|_| AuditError::Inconsistent("record"))
+        let row = stored(&row)?;
+        let record = serde_json::from_str(&row.record).map_err(|_| AuditError::Inconsistent("record"))?;
+        Ok(Some((row.position, record)))
     }
 
     /// The records of a chain that meet a query, and for which `admits` says yes.

@@ -23,6 +23,9 @@ pub enum GrantError {
     /// A tenant reaches its own data without one.
     #[error("a tenant cannot grant anything to itself")]
     ToItself,
+    /// It would open nothing, or take too long to judge.
+    #[error("a grant has 1 to 64 scopes")]
+    Scopes,
     /// It would never stand.
     #[error("a grant has to end after it begins")]
     EndsFirst,
@@ -90,6 +93,7 @@ pub async fn create(conn: &mut PgConnection, new: &NewGrant, now: DateTime<Utc>)
     let refused = |error: sqlx::Error| match ControlError::state(&error).1.as_str() {
         "grant_parties" => GrantError::ToItself.into(),
         "grant_time" => GrantError::EndsFirst.into(),
+        "grant_scopes" => GrantError::Scopes.into(),
         "grant_grantor" | "grant_grantee" => GrantError::NoTenant.into(),
         _ => failed()(error),
     };
@@ -151,6 +155,32 @@ pub async fn list(conn: &mut PgConnection, role: &TenantRole) -> Result<Vec<Gran
     rows.iter().map(|row| self::row(row).map_err(failed())).collect()
 }
 
+/// Every grant, the newest first, or the one of this id: for operators, who stand on neither side.
+pub async fn every(conn: &mut PgConnection, id: Option<&str>) -> Result<Vec<GrantRow>, ControlError> {
+    let failed = || ControlError::database("list grants");
+    let wanted = match id {
+        None => None,
+        Some(id) => match parsed(id) {
+            None => return Ok(Vec::new()),
+            some => some,
+        },
+    };
+    let rows = sqlx::query(
+        "SELECT g.id, a.name AS grantor, b.name AS grantee, g.scopes, g.purpose, g.note, g.not_before, g.expires,
+                g.created, g.created_by, g.revoked, g.revoked_by
+         FROM control.grant AS g
+         JOIN control.tenant AS a ON a.role = g.grantor
+         JOIN control.tenant AS b ON b.role = g.grantee
+         WHERE $1::uuid IS NULL OR g.id = $1
+         ORDER BY g.created DESC, g.id DESC",
+    )
+    .bind(wanted)
+    .fetch_all(conn)
+    .await
+    .map_err(failed())?;
+    rows.iter().map(|row| self::row(row).map_err(failed())).collect()
+}
+
 /// One grant that a tenant made, or that was made to it.
 pub async fn show(conn: &mut PgConnection, role: &TenantRole, id: &str) -> Result<Option<GrantRow>, ControlError> {
     let Some(id) = parsed(id) else { return Ok(None) };
@@ -187,6 +217,32 @@ pub async fn revoke(
     }
     tx.commit().await.map_err(failed())?;
     Ok(ended)
+}
+
+/// Ends every grant that a tenant made; the answer is the ids of those that ended now.
+pub async fn revoke_all(
+    conn: &mut PgConnection,
+    grantor: &TenantRole,
+    by: &str,
+    now: DateTime<Utc>,
+) -> Result<Vec<String>, ControlError> {
+    let failed = || ControlError::database("end all grants");
+    let mut tx = conn.begin().await.map_err(failed())?;
+    let ended: Vec<Uuid> = sqlx::query_scalar(
+        "UPDATE control.grant SET revoked = $2, revoked_by = $3
+         WHERE grantor = $1 AND revoked IS NULL AND expires > $2 RETURNING id",
+    )
+    .bind(grantor.as_str())
+    .bind(now)
+    .bind(by)
+    .fetch_all(&mut *tx)
+    .await
+    .map_err(failed())?;
+    if !ended.is_empty() {
+        change::append(&mut tx, grantor.as_str(), Kind::Grant, "*", now).await.map_err(failed())?;
+    }
+    tx.commit().await.map_err(failed())?;
+    Ok(ended.iter().map(Uuid::to_string).collect())
 }
 
 /// Every grant that stands or will, and those that stood until lately.

@@ -7,7 +7,7 @@ use std::{
     collections::HashSet,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -96,6 +96,8 @@ struct Shared {
     base: Instant,
     /// When the last successful poll began, in milliseconds since `base`.
     fresh: AtomicU64,
+    /// How many servers run.
+    servers: AtomicUsize,
     /// How many polls began.
     begun: AtomicU64,
     /// The number of the last one that ended.
@@ -161,6 +163,12 @@ impl DirectoryFeed {
         self.shared.base.elapsed().saturating_sub(fresh)
     }
 
+    /// How many servers run, this one among them, as of the last heartbeat.
+    #[must_use]
+    pub fn servers(&self) -> usize {
+        self.shared.servers.load(Ordering::Relaxed)
+    }
+
     /// The number of the newest change in the directory.
     #[must_use]
     pub fn seq(&self) -> i64 {
@@ -218,6 +226,7 @@ impl Shared {
             polled,
             base: Instant::now(),
             fresh: AtomicU64::new(0),
+            servers: AtomicUsize::new(1),
             begun: AtomicU64::new(0),
             ended: watch::Sender::new(0),
             wanted: Notify::new(),
@@ -329,6 +338,8 @@ impl Poller {
             change_seq: self.shared.known().snapshot.seq,
         };
         servers::beat(conn, &heartbeat).await?;
+        let servers = servers::count(conn, options.clock.now()).await?;
+        self.shared.servers.store(servers.max(1), Ordering::Relaxed);
         self.beaten = Some(Instant::now());
         Ok(())
     }

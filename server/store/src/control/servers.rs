@@ -67,6 +67,15 @@ pub async fn running(conn: &mut PgConnection, now: DateTime<Utc>) -> Result<Vec<
     Ok(rows.into_iter().map(|(writer, public_url, change_seq)| Server { writer, public_url, change_seq }).collect())
 }
 
+/// How many servers run.
+pub(crate) async fn count(conn: &mut PgConnection, now: DateTime<Utc>) -> Result<usize, sqlx::Error> {
+    let count: i64 = sqlx::query_scalar("SELECT count(*) FROM control.server WHERE seen > $1")
+        .bind(now - SEEN_WITHIN)
+        .fetch_one(conn)
+        .await?;
+    Ok(usize::try_from(count).unwrap_or(1))
+}
+
 /// The number of the newest change there is. Over a serving login's connection, or as the owner.
 pub async fn newest_change(conn: &mut PgConnection) -> Result<i64, ControlError> {
     super::change::newest(conn).await.map_err(ControlError::database("read the newest change"))

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, atomic::Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures_util::TryStreamExt as _;
@@ -12,7 +12,10 @@ use sqlx::{
 };
 use vitals_access::tenant::{Tenant, TenantRole};
 
-use super::{Inner, state::Slot};
+use super::{
+    Inner,
+    state::{Slot, Work},
+};
 use crate::{
     StoreError,
     error::Commits,
@@ -67,14 +70,24 @@ pub(super) async fn bind(connection: &mut PgConnection, role: &TenantRole) -> Re
 pub(crate) struct Lease {
     inner: Arc<Inner>,
     tenant: Arc<Tenant>,
+    work: Work,
+    since: Instant,
     connection: Option<PgConnection>,
     settled: bool,
     in_transaction: bool,
 }
 
 impl Lease {
-    pub(super) fn new(inner: Arc<Inner>, tenant: Arc<Tenant>, connection: PgConnection) -> Self {
-        Self { inner, tenant, connection: Some(connection), settled: true, in_transaction: false }
+    pub(super) fn new(inner: Arc<Inner>, tenant: Arc<Tenant>, work: Work, connection: PgConnection) -> Self {
+        Self {
+            inner,
+            tenant,
+            work,
+            since: Instant::now(),
+            connection: Some(connection),
+            settled: true,
+            in_transaction: false,
+        }
     }
 
     /// Opens a transaction as the tenant.
@@ -210,7 +223,7 @@ impl Drop for Lease {
                 Slot::closed()
             }
         };
-        let closed = self.inner.state().give_back(&self.tenant.role, slot);
+        let closed = self.inner.state().give_back(&self.tenant.role, self.work, slot, Some(self.since.elapsed()));
         drop(closed);
     }
 }

@@ -27,6 +27,13 @@ pub struct Found<R: Resource> {
     position: Position,
 }
 
+impl<R: Resource> Found<R> {
+    /// Where it stands in the order.
+    pub const fn position(&self) -> &Position {
+        &self.position
+    }
+}
+
 /// A page of a search.
 #[derive(Clone, Debug)]
 pub struct Page<R: Resource> {
@@ -40,13 +47,23 @@ impl<R: Table> Rows<'_, R, SearchType> {
     /// At most `query.count` resources after `after`, fewer where they are large; none where only their number is asked for, or where `after` is
     /// no place in this order.
     pub async fn search(&mut self, query: &Query<R>, after: Option<&Position>) -> Result<Page<R>, StoreError> {
+        self.search_within(query, after, MOST_OF_A_PAGE).await
+    }
+
+    /// The same, where what is found may have so many bytes: for one of several searches that one answer is made of.
+    pub async fn search_within(
+        &mut self,
+        query: &Query<R>,
+        after: Option<&Position>,
+        most: usize,
+    ) -> Result<Page<R>, StoreError> {
         let order = Order::of(query, &self.visible);
         if query.shown == Shown::Count || after.is_some_and(|after| !order.holds(after)) {
             return Ok(Page { found: Vec::new(), next: None });
         }
         let mut sql = Sql::new("resource.search");
         render::push(&mut sql, query, &self.visible, order, after, self.access.tenant().number);
-        let (rows, cut) = self.lease.rows_within(sql, WORK, MOST_OF_A_PAGE, weight).await?;
+        let (rows, cut) = self.lease.rows_within(sql, WORK, most, weight).await?;
         let count = query.count as usize;
         let found = rows
             .iter()

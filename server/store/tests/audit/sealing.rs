@@ -1,13 +1,13 @@
 //! Months that are taken out of the trail: receipts stand for them, and no more than what they held.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, io};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use vitals_access::{audit::AuditRecord, witness::Witness};
 use vitals_store::{
     audit::{
-        Afterwards, Appender, Durability, Exported, Head, Month, Reason, Seal, SealError, Sealed, Verification, Verify,
-        seal, verify,
+        Afterwards, Appender, Durability, ExportRows, Exported, Head, Month, Reason, Seal, SealError, Sealed,
+        Verification, Verify, seal, verify,
     },
     migrate, urls,
 };
@@ -33,17 +33,33 @@ async fn begun_in_july(name: &str) -> Trail {
     trail
 }
 
+#[derive(Default)]
+struct Lines {
+    lines: Vec<String>,
+    ended: bool,
+    full: bool,
+}
+
+impl ExportRows for Lines {
+    fn row(&mut self, row: &Exported) -> io::Result<()> {
+        self.lines.push(row.line());
+        Ok(())
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        self.ended = true;
+        if self.full { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+    }
+}
+
 async fn sealed(trail: &Trail, month: &str, afterwards: Afterwards) -> Result<(Sealed, Vec<String>), SealError> {
     let mut admin = urls::connect(&trail.urls.audit_admin().unwrap()).await.unwrap();
     let witness = witness();
     let what = Seal { month: month.parse::<Month>().unwrap(), witness: &witness, now: now(), afterwards };
-    let mut exported = Vec::new();
-    let mut keep = |row: &Exported| {
-        exported.push(row.line());
-        Ok(())
-    };
-    let done = seal(&mut admin, &what, &mut keep).await?;
-    Ok((done, exported))
+    let mut lines = Lines::default();
+    let done = seal(&mut admin, &what, &mut lines).await?;
+    assert!(lines.ended);
+    Ok((done, lines.lines))
 }
 
 async fn verified(trail: &Trail, heads: &[Head]) -> Verification {
@@ -159,7 +175,7 @@ async fn a_month_is_sealed_in_its_turn_and_once_and_only_if_it_holds() {
     let mut admin = urls::connect(&trail.urls.audit_admin().unwrap()).await.unwrap();
     let witness = witness();
     let what = Seal { month: "2026-08".parse().unwrap(), witness: &witness, now: now(), afterwards: Afterwards::Drop };
-    let failed = seal(&mut admin, &what, &mut |_| Err(std::io::ErrorKind::StorageFull.into())).await;
+    let failed = seal(&mut admin, &what, &mut Lines { full: true, ..Lines::default() }).await;
     assert!(matches!(failed, Err(SealError::Export(_))), "{failed:?}");
 
     sealed(&trail, "2026-08", Afterwards::Keep).await.unwrap();

@@ -102,6 +102,8 @@ async fn a_grant_that_makes_no_sense_is_refused() {
     for (grant, expected) in [
         (new(&mercy, &mercy), GrantError::ToItself),
         (NewGrant { expires: now(), ..new(&mercy, &lab) }, GrantError::EndsFirst),
+        (NewGrant { scopes: vec![], ..new(&mercy, &lab) }, GrantError::Scopes),
+        (NewGrant { scopes: vec!["a".to_owned(); 65], ..new(&mercy, &lab) }, GrantError::Scopes),
         (new(&mercy, &nobody), GrantError::NoTenant),
         (new(&nobody, &lab), GrantError::NoTenant),
     ] {
@@ -117,6 +119,30 @@ async fn a_grant_that_makes_no_sense_is_refused() {
     assert_eq!(refused(grants::create(&mut conn, &new(&lab, &mercy), now()).await), None, "the other way");
     assert!(grants::revoke(&mut conn, &mercy, &first.unwrap(), "officer", now()).await.unwrap());
     assert_eq!(refused(grants::create(&mut conn, &new(&mercy, &lab), now()).await), None);
+}
+
+#[tokio::test]
+async fn all_that_a_tenant_granted_ends_at_once() {
+    let mut database = cluster::database("all_grants").await;
+    let (mercy, lab) = (made(&mut database, "mercy").await, made(&mut database, "lab").await);
+    let mut conn = urls::connect(&database.urls.app).await.unwrap();
+    let mut expected = Vec::new();
+    for _ in 0..2 {
+        expected.push(grants::create(&mut conn, &new(&mercy, &lab), now()).await.unwrap().id);
+    }
+    let over = NewGrant { not_before: now() - TimeDelta::hours(2), expires: now(), ..new(&mercy, &lab) };
+    let over = grants::create(&mut conn, &over, now()).await.unwrap();
+    let other = grants::create(&mut conn, &new(&lab, &mercy), now()).await.unwrap();
+    let before = database.newest_change().await;
+    let mut ended = grants::revoke_all(&mut conn, &mercy, "officer", now()).await.unwrap();
+    ended.sort();
+    assert_eq!(ended, expected);
+    assert_eq!(database.newest_change().await, before + 1);
+    for untouched in [&over, &other] {
+        assert_eq!(grants::show(&mut conn, &lab, &untouched.id).await.unwrap().as_ref(), Some(untouched));
+    }
+    assert_eq!(grants::revoke_all(&mut conn, &mercy, "officer", now()).await.unwrap(), Vec::<String>::new());
+    assert_eq!(database.newest_change().await, before + 1);
 }
 
 #[tokio::test]

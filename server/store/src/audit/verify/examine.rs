@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     audit::{
-        AuditError, AuditReader,
+        AuditError, AuditReader, Derived,
         read::{answer, hash_at},
         row::{Hash, NOTHING},
     },
@@ -23,7 +23,7 @@ use crate::{
 
 /// Records come in the order of the index, without a sort that would fill the disk.
 pub(super) const RECORDS: &str = "\
-    SELECT writer, sequence, id, time, record, previous, hash FROM audit.record \
+    SELECT writer, sequence, id, time, record, previous, hash, keys FROM audit.record \
     WHERE chain = $1 ORDER BY time, writer, sequence";
 
 const EXISTS: &str = "SELECT EXISTS (SELECT FROM audit.record WHERE chain = $1 AND writer = $2 AND sequence = $3)";
@@ -110,7 +110,9 @@ impl Examiner {
         }
         let id: Uuid = column(row, 2, "id")?;
         let time: Millis = column(row, 3, "time")?;
+        let keys: Option<Vec<i64>> = column(row, 7, "keys")?;
         if Uuid::try_parse(said.record) != Ok(id)
+            || keys != serde_json::from_str(record).ok().map(|record| Derived::of(&record).keys)
             || DateTime::parse_from_rfc3339(said.time).map(|time| time.timestamp_millis()) != Ok(time.0)
         {
             self.links.fault(link.writer, link.sequence, Reason::Column);

@@ -1,0 +1,182 @@
+//! Attack R06: what a tenant notices of another that does too much. B reads and searches at a steady pace, alone; then
+//! while A asks for ten times what it may; then while A runs the heaviest searches that it may. The hundredth of B's
+//! requests that waits longest says it.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+
+use crate::{
+    connection::{Connection, request},
+    program::{Folder, Program},
+    table::{Limit, Samples, Table},
+};
+
+/// How long B is measured, each time.
+const MEASURED: Duration = Duration::from_secs(12);
+/// B's connections, and how often each asks: a ward's monitors.
+const QUIET: u32 = 4;
+const PACE: Duration = Duration::from_millis(20);
+/// What A may read in a second, and what it asks for.
+const MAY: u32 = 100;
+const ASKS: u32 = 1_000;
+/// A's connections.
+const NOISY: u32 = 16;
+/// Patients of each tenant, and Observations of each patient.
+const PATIENTS: u32 = 20;
+const EACH: u32 = 250;
+
+/// Runs it.
+pub async fn run(program: &Program, table: &mut Table) {
+    let folder = Folder::make();
+    let config = folder.path().join("limits.toml");
+    std::fs::write(&config, format!("[tiers.small]\nread = {{ burst = {MAY}, sustained = {} }}\n", MAY * 60))
+        .expect("a file can be written");
+    let path = config.to_str().expect("a path is text");
+    let server = program.start_with(&folder, "serve", &["--config", path]);
+    let tenants: Vec<(String, String)> = ["noisy", "quiet"]
+        .iter()
+        .map(|name| {
+            let tier = if *name == "noisy" { "small" } else { "default" };
+            program.run(&folder, &["tenant", "create", name, "--tier", tier]);
+            let (_, token) = program.run(&folder, &["token", "--tenant", name, "--scope", "system/*.cruds"]);
+            (format!("/t/{name}/fhir"), format!("Bearer {token}"))
+        })
+        .collect();
+    for (base, token) in &tenants {
+        fill(server.public, base, token).await;
+    }
+    let (noisy, quiet) = (&tenants[0], &tenants[1]);
+    let read = request("GET", &format!("{}/Patient/p1", quiet.0), &quiet.1, None);
+    let search = format!("{}/Observation?patient=p1&code=8867-4&_sort=-date&_count=50", quiet.0);
+    let search = request("GET", &search, &quiet.1, None);
+    let over = request("GET", &format!("{}/Patient/p1", noisy.0), &noisy.1, None);
+    let heavy = format!("{}/Observation?_count=1000&_sort=-date&_total=accurate", noisy.0);
+    let heavy = request("GET", &heavy, &noisy.1, None);
+
+    // Nobody is measured cold.
+    steady(server.public, &read).await;
+    for (what, asked) in [("read", &read), ("search", &search)] {
+        let alone = steady(server.public, asked).await;
+        table.row(&format!("R06 B's {what}, 99th of 100, alone"), alone, "ms", &Limit::None);
+        for (how, of, pause, allowed) in [
+            ("A at ten times its limit", &over, Duration::from_secs(1) * NOISY / ASKS, 1.1),
+            ("A's heaviest searches", &heavy, Duration::ZERO, 1.5),
+        ] {
+            let crowd = Crowd::of(server.public, of, pause);
+            let beside = steady(server.public, asked).await;
+            let (good, refused) = crowd.ends().await;
+            let limit = Limit::Asked(alone * allowed);
+            table.row(&format!("R06 the same, {how} ({good} answered, {refused} not)"), beside, "ms", &limit);
+        }
+    }
+    server.stop();
+}
+
+/// Milliseconds that 99 of 100 of B's requests do not exceed; none of them is refused.
+async fn steady(address: SocketAddr, asked: &[u8]) -> f64 {
+    let tasks: Vec<_> = (0..QUIET)
+        .map(|_| {
+            let asked = asked.to_vec();
+            tokio::spawn(async move {
+                let (mut connection, mut samples) = (Connection::open(address).await, Samples::default());
+                let end = Instant::now() + MEASURED;
+                while Instant::now() < end {
+                    let began = Instant::now();
+                    let (status, _) = connection.exchange(&asked).await;
+                    samples.add(began.elapsed());
+                    assert_eq!(status, 200, "B is never refused");
+                    tokio::time::sleep(PACE).await;
+                }
+                samples
+            })
+        })
+        .collect();
+    let mut samples = Samples::default();
+    for task in tasks {
+        samples.append(task.await.expect("B is served"));
+    }
+    samples.percentile(99)
+}
+
+/// A's requests, until they are ended.
+struct Crowd {
+    ending: Arc<AtomicBool>,
+    answered: Arc<[AtomicU64; 2]>,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+}
+
+impl Crowd {
+    fn of(address: SocketAddr, asked: &[u8], pause: Duration) -> Self {
+        let (ending, answered) = (Arc::new(AtomicBool::new(false)), Arc::new([AtomicU64::new(0), AtomicU64::new(0)]));
+        let tasks = (0..NOISY)
+            .map(|_| {
+                let (ending, answered, asked) = (Arc::clone(&ending), Arc::clone(&answered), asked.to_vec());
+                tokio::spawn(async move {
+                    let mut connection = Connection::open(address).await;
+                    while !ending.load(Ordering::Relaxed) {
+                        let (status, _) = connection.exchange(&asked).await;
+                        assert!(matches!(status, 200 | 429 | 503), "{status}");
+                        answered[usize::from(status != 200)].fetch_add(1, Ordering::Relaxed);
+                        if !pause.is_zero() {
+                            tokio::time::sleep(pause).await;
+                        }
+                    }
+                })
+            })
+            .collect();
+        Self { ending, answered, tasks }
+    }
+
+    /// How many were answered, and how many were not.
+    async fn ends(self) -> (u64, u64) {
+        self.ending.store(true, Ordering::Relaxed);
+        for task in self.tasks {
+            task.await.expect("A is answered, one way or the other");
+        }
+        (self.answered[0].load(Ordering::Relaxed), self.answered[1].load(Ordering::Relaxed))
+    }
+}
+
+async fn fill(address: SocketAddr, base: &str, token: &str) {
+    let mut connection = Connection::open(address).await;
+    for patient in 0..PATIENTS {
+        let mut entries = vec![put(&json!({ "resourceType": "Patient", "id": format!("p{patient}") }))];
+        entries.extend((0..EACH).map(|number| {
+            put(&json!({
+                "resourceType": "Observation",
+                "id": format!("o{patient}-{number}"),
+                "status": "final",
+                "category": [{ "coding": [{
+                    "system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "vital-signs",
+                }] }],
+                "code": { "coding": [{ "system": "http://loinc.org", "code": "8867-4" }] },
+                "subject": { "reference": format!("Patient/p{patient}") },
+                "effectiveDateTime": format!("2026-01-{:02}T{:02}:00:00Z", 1 + number % 28, number / 28),
+                "valueQuantity": {
+                    "value": 60 + number % 40, "unit": "beats/minute",
+                    "system": "http://unitsofmeasure.org", "code": "/min",
+                },
+            }))
+        }));
+        let body = json!({ "resourceType": "Bundle", "type": "transaction", "entry": entries }).to_string();
+        let answer = connection.ask(&request("POST", base, token, Some(&body))).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    }
+}
+
+fn put(resource: &Value) -> Value {
+    let url = format!(
+        "{}/{}",
+        resource["resourceType"].as_str().unwrap_or_default(),
+        resource["id"].as_str().unwrap_or_default()
+    );
+    json!({ "resource": resource, "request": { "method": "PUT", "url": url } })
+}
