@@ -53,7 +53,7 @@ async fn e17_a_forgotten_transaction_of_an_operator_hurts_nobody_else_and_leaves
     for round in 0..fault_rounds(1) {
         for (what, hurts, url, lock) in &locks {
             let name = format!("r{round}-{}", what.replace([' ', ','], ""));
-            let callers = if what.ends_with("a row") { FEW } else { CALLERS };
+            let callers = if what.contains("a table") || what.contains("outbox") { CALLERS } else { FEW };
             let crowd = Crowd::of(&checker, &place, callers, &name, seed.wrapping_add(round));
             crowd.acknowledged(usize::try_from(chance.below(100)).expect("few")).await;
             let bystander = (*hurts == Hurts::Tenant).then(|| Bystander::of(&other));
@@ -87,5 +87,4 @@ async fn e17_a_forgotten_transaction_of_an_operator_hurts_nobody_else_and_leaves
     let (acknowledged, unknown) = checker.count();
     println!("E17: {acknowledged} acknowledged, {unknown} in doubt");
     checker.nothing_is_lost(&place, "E17").await;
-    vitals_tests::ledger::each_left_one_record().await;
 }
