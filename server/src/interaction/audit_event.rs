@@ -66,12 +66,15 @@ impl Sight {
         }
     }
 
-    /// Whether a record is within sight.
-    pub fn admits(&self, record: &AuditRecord) -> bool {
+    /// Whether a record is within sight. A chain holds what its tenant's callers asked of others too, and the ids of those
+    /// patients are nobody's here.
+    pub fn admits(&self, access: &Access, record: &AuditRecord) -> bool {
         match self {
             Self::Everything => true,
             Self::Patients(own) => {
-                record.decision != Decision::Denied && patients(record).any(|patient| own.contains(patient))
+                record.decision != Decision::Denied
+                    && is_of_own_data(access, record)
+                    && patients(record).any(|patient| own.contains(patient))
             }
         }
     }
@@ -93,17 +96,26 @@ impl Sight {
     }
 }
 
+/// Whether a record is about data of the tenant whose chain it stands in.
+fn is_of_own_data(access: &Access, record: &AuditRecord) -> bool {
+    record.tenant.as_deref() == Some(access.tenant().name.as_str())
+}
+
 /// One record. What is out of sight, or in another chain, is not there.
 pub async fn read(view: &AuditView, access: &Access, sight: &Sight, id: &str) -> Answer<(Position, AuditRecord)> {
     let id: Uuid = id.parse().map_err(|_| not_found())?;
     let found = view.record(&access.tenant().role, &id).await.map_err(unseen)?;
-    found.filter(|(_, record)| sight.admits(record)).ok_or_else(not_found)
+    found.filter(|(_, record)| sight.admits(access, record)).ok_or_else(not_found)
 }
 
 /// A page of the records within sight.
 pub async fn search(view: &AuditView, access: &Access, sight: &Sight, asked: &Asked) -> Answer<Found> {
     let role = &access.tenant().role;
-    let admits = |record: &AuditRecord| sight.admits(record) && asked.admits(record);
+    let admits = |record: &AuditRecord| {
+        sight.admits(access, record)
+            && asked.admits(record)
+            && (!asked.is_of_own_data || is_of_own_data(access, record))
+    };
     if let Some(ids) = &asked.ids {
         let mut found = Found::default();
         for id in ids {

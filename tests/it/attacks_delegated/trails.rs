@@ -117,3 +117,41 @@ async fn d14_neither_sees_what_else_the_other_does() {
     assert_eq!(told(&at_stranger).await, told(&elsewhere).await);
     ledger::each_left_one_record().await;
 }
+
+#[tokio::test]
+async fn d14_an_id_in_another_tenants_data_is_nobody_here() {
+    let world = World::new().await;
+    let (hospital, lab) = (&world.hospital, &world.lab);
+    hospital.grant(lab, "system/*.rs").await;
+    let read = hospital.get("Patient/p1", &world.delegated(Voice::Own, "system/*.rs")).await.expect(200);
+    let entry = async |tenant: &Tenant, path: &str, token: &str| {
+        let found = tenant.get(path, token).await.expect(200).json();
+        let entries = found["entry"].as_array().cloned().unwrap_or_default();
+        entries.into_iter().map(|entry| entry["resource"].clone()).find(|event| {
+            event.to_string().contains(lab.name.as_str()) && event.to_string().contains("urn:vitals:tenant")
+        })
+    };
+    // Whoever is the hospital's patient sees who looked; who has the same id in the laboratory was not looked at.
+    let app = |tenant: &Tenant| tenant.token("patient/AuditEvent.rs").patient("p1").sign();
+    assert!(entry(hospital, "AuditEvent", &app(hospital)).await.is_some());
+    assert_eq!(entry(lab, "AuditEvent", &app(lab)).await, None);
+    let officer = |tenant: &Tenant| tenant.token("audit:read").sign();
+    assert!(entry(hospital, "AuditEvent?patient=p1", &officer(hospital)).await.is_some());
+    for query in ["AuditEvent?patient=p1", "AuditEvent?entity=Patient/p1"] {
+        assert_eq!(entry(lab, query, &officer(lab)).await, None, "{query}");
+    }
+    // The laboratory's officer sees the request, and whose patient it was.
+    let records = lab.records_of(read.header("x-request-id")).await;
+    let id = records[0]["record"].as_str().expect("an id");
+    lab.get(&format!("AuditEvent/{id}"), &app(lab)).await.expect(404);
+    let event = lab.get(&format!("AuditEvent/{id}"), &officer(lab)).await.expect(200).json();
+    assert_eq!(event["entity"][0]["what"]["reference"], format!("{}/Patient/p1", hospital.base()), "{event}");
+    // And none of it is for the laboratory at the hospital's base.
+    let scope = json!("org:delegated audit:read admin:users system/AuditEvent.rs");
+    let claims = json!([lab.entry(hospital, "system/*.rs system/AuditEvent.rs audit:read", 600)]);
+    let token = world.token(Voice::Own, &[("delegated_access", claims), ("scope", scope)]);
+    for path in ["AuditEvent", &format!("AuditEvent/{id}"), "AuditEvent?patient=p1"] {
+        hospital.get(path, &token).await.expect_outcome(403, "forbidden");
+    }
+    ledger::each_left_one_record().await;
+}

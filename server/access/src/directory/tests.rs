@@ -161,3 +161,26 @@ fn what_is_in_it_can_be_looked_through() {
     assert_eq!(issuers, ["https://idp.example"]);
     assert_eq!(directory.registered_certificates().collect::<Vec<_>>(), [certificate]);
 }
+
+#[test]
+fn grants_that_were_ended_are_not_told_of() {
+    let (mercy, lab) = (tenant("mercy", 1), tenant("lab", 2));
+    let grant = |id: &str, revoked| Grant {
+        id: id.to_owned(),
+        grantor: mercy.role.clone(),
+        grantee: lab.role.clone(),
+        scopes: vec!["users:read".to_owned()],
+        purpose: "HRESCH".to_owned(),
+        not_before: chrono::DateTime::UNIX_EPOCH,
+        expires: chrono::DateTime::UNIX_EPOCH,
+        revoked,
+    };
+    let directory = Directory::build(DirectoryParts {
+        tenants: vec![mercy.clone(), lab.clone()],
+        grants: vec![grant("a", false), grant("b", true)],
+        ..DirectoryParts::default()
+    });
+    let told: Vec<&str> = directory.grants_to(&lab.role).map(|grant| grant.id.as_str()).collect();
+    assert_eq!(told, ["a"], "when it stands is for each request to judge");
+    assert_eq!(directory.grants_to(&mercy.role).count(), 0);
+}

@@ -32,6 +32,9 @@ pub struct Asked {
     pub ignored: Vec<Issue>,
     /// The patient asked about, where that is one.
     pub patient: Option<String>,
+    /// Whether an id was asked about: what it names stands in the tenant's own data, and not in another's that its callers
+    /// asked for.
+    pub is_of_own_data: bool,
     tests: Vec<Test>,
 }
 
@@ -79,6 +82,7 @@ impl Asked {
             applied: Vec::new(),
             ignored: Vec::new(),
             patient: None,
+            is_of_own_data: false,
             tests: Vec::new(),
         };
         let mut values = 0;
@@ -151,6 +155,7 @@ impl Asked {
                 invalid("the value is not a date with one of the prefixes eq, ne, gt, lt, ge, le, sa, eb or none")
             })?,
             "patient" => {
+                self.is_of_own_data = true;
                 let ids: Vec<String> = texts().map(|text| patient_id(&text, bases)).collect();
                 if let [id] = ids.as_slice() {
                     self.patient = is_id(id).then(|| id.clone());
@@ -158,6 +163,7 @@ impl Asked {
                 self.query.mentions.push(ids.into_iter().map(Mention::Patient).collect());
             }
             "entity" => {
+                self.is_of_own_data = true;
                 let resources = texts().map(|text| {
                     let local = local(&text, bases);
                     let (kind, id) = local.split_once('/').unwrap_or(("", local));

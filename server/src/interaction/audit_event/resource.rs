@@ -55,7 +55,7 @@ pub fn audit_event(record: &AuditRecord, sight: &Sight, base: &str) -> Value {
     if let Some(tenant) = &record.tenant {
         event["source"]["site"] = text(tenant);
     }
-    let entities = entities(record, sight, &about);
+    let entities = entities(record, sight, base, &about);
     if !entities.is_empty() {
         event["entity"] = Value::Array(entities);
     }
@@ -111,12 +111,19 @@ fn agents(record: &AuditRecord, sight: &Sight, base: &str) -> Value {
 const CUSTODIAN: &str = "http://terminology.hl7.org/CodeSystem/provenance-participant-type";
 
 /// What it was done to.
-fn entities(record: &AuditRecord, sight: &Sight, about: &BTreeSet<&String>) -> Vec<Value> {
+fn entities(record: &AuditRecord, sight: &Sight, base: &str, about: &BTreeSet<&String>) -> Vec<Value> {
+    // Of a request of one tenant to another both trails tell, and the same id is somebody else in each.
+    let at = match &record.tenant {
+        Some(tenant) if record.acting_tenant.as_ref().is_some_and(|acting| acting != tenant) => {
+            format!("{base}/t/{tenant}/fhir/")
+        }
+        _ => String::new(),
+    };
     let mut all: Vec<Value> = about
         .iter()
         .map(|patient| {
             json!({
-                "what": { "reference": format!("Patient/{patient}") },
+                "what": { "reference": format!("{at}Patient/{patient}") },
                 "type": entity_type("1", "Person"),
                 "role": role("1", "Patient"),
             })
@@ -130,13 +137,13 @@ fn entities(record: &AuditRecord, sight: &Sight, about: &BTreeSet<&String>) -> V
     if let Some(id) = &record.resource_id
         && shown(record.resource_type.as_ref(), id, record.patient.as_ref())
     {
-        all.push(data(record.resource_type.as_deref(), id, None));
+        all.push(data(&at, record.resource_type.as_deref(), id, None));
     }
     for entry in &record.entries {
         if let Some(id) = &entry.resource_id
             && shown(entry.resource_type.as_ref(), id, entry.patient.as_ref())
         {
-            all.push(data(entry.resource_type.as_deref(), id, Some(entry)));
+            all.push(data(&at, entry.resource_type.as_deref(), id, Some(entry)));
         }
     }
     let searched = record.action == "search-type" || record.query.is_some();
@@ -156,9 +163,9 @@ fn entities(record: &AuditRecord, sight: &Sight, about: &BTreeSet<&String>) -> V
 }
 
 /// A resource, or what administration names by an id.
-fn data(kind: Option<&str>, id: &str, entry: Option<&AuditEntry>) -> Value {
+fn data(at: &str, kind: Option<&str>, id: &str, entry: Option<&AuditEntry>) -> Value {
     let what = match kind {
-        Some(kind) => json!({ "reference": format!("{kind}/{id}") }),
+        Some(kind) => json!({ "reference": format!("{at}{kind}/{id}") }),
         None => json!({ "identifier": identifier(None, id) }),
     };
     let mut data =
