@@ -24,7 +24,7 @@ use vitals_fhir::{
 use vitals_store::rows::Table;
 
 use super::{
-    Labelled, credentials, fhir,
+    Labelled, caller, credentials, fhir, limits,
     negotiate::{self, Format},
     public,
     request::{Incoming, MAX_ADDRESS, MAX_BODY},
@@ -157,7 +157,7 @@ pub(super) async fn answer(app: &Arc<App>, mut incoming: Incoming, name: TenantN
     let accepted = public::accepted(&incoming, pairs.as_deref().unwrap_or_default());
     let mut format = *accepted.as_ref().unwrap_or(&Format::Json);
     let done = operation.as_ref().ok().copied();
-    let (mut parts, mut absent) = (Vec::new(), Vec::new());
+    let (mut parts, mut absent, mut shown) = (Vec::new(), Vec::new(), None);
     let outcome = async {
         if incoming.path.len() + incoming.query.len() > MAX_ADDRESS {
             return Err(public::address_too_long());
@@ -166,13 +166,16 @@ pub(super) async fn answer(app: &Arc<App>, mut incoming: Incoming, name: TenantN
         let operation = operation?;
         let own = Arc::new(callers.own.clone());
         record.used = vec![grants::DELEGATED.to_owned()];
+        let taking = taking_part(&own, &callers, operation);
+        let charge = app.limiter.costs().interaction(operation.code, pairs.as_deref().unwrap_or_default());
+        limits::admit(app, &own, charge.times(taking.len()), &mut shown).await?;
         let mut asking = Asking {
             app,
             incoming: &mut incoming,
             base: &base,
             query: pairs.map_err(Failure::malformed)?,
             format: accepted?,
-            parts: taking_part(&own, &callers, operation),
+            parts: taking,
             absent: not_taking_part(callers.withheld),
             own,
         };
@@ -187,7 +190,8 @@ pub(super) async fn answer(app: &Arc<App>, mut incoming: Incoming, name: TenantN
     let records = records(&mut record, done, &parts, &absent, status);
     let left = join_all(records.into_iter().chain([record]).map(|record| trail::leave(app, record, None))).await;
     let left = left.into_iter().collect::<Result<Vec<()>, Failure>>();
-    let response = left.and(outcome).unwrap_or_else(|failure| respond::failure(&failure, format));
+    let mut response = left.and(outcome).unwrap_or_else(|failure| respond::failure(&failure, format));
+    limits::tell(&mut response, shown.as_ref());
     Labelled { response, route, interaction }
 }
 
@@ -199,13 +203,16 @@ async fn callers(
     base: &FhirBase,
     record: &mut AuditRecord,
 ) -> Result<Delegated, Failure> {
+    if !incoming.has_credentials() {
+        limits::count_address(app, incoming)?;
+    }
     match credentials::callers(app, incoming, query, &base.for_verifier()).await {
         Ok(callers) => {
             tracing::Span::current().record("tenant.id", callers.own.tenant().name.as_str());
             record.by(&callers.own);
             Ok(callers)
         }
-        Err(unverified) => Err(public::turned_away(app, incoming, base, record, &unverified).await),
+        Err(unverified) => Err(caller::turned_away(app, incoming, base, record, &unverified).await),
     }
 }
 
