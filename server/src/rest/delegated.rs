@@ -24,7 +24,7 @@ use vitals_fhir::{
 use vitals_store::rows::Table;
 
 use super::{
-    Labelled, credentials, fhir,
+    Labelled, caller, credentials, fhir,
     negotiate::{self, Format},
     public,
     request::{Incoming, MAX_ADDRESS, MAX_BODY},
@@ -205,7 +205,7 @@ async fn callers(
             record.by(&callers.own);
             Ok(callers)
         }
-        Err(unverified) => Err(public::turned_away(app, incoming, base, record, &unverified).await),
+        Err(unverified) => Err(caller::turned_away(app, incoming, base, record, &unverified).await),
     }
 }
 
