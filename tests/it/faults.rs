@@ -5,6 +5,7 @@ mod clock;
 mod crowding;
 mod disk;
 mod files;
+mod killed;
 mod locks;
 mod panics;
 mod traces;

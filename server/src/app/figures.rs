@@ -99,6 +99,8 @@ fn audit(app: &App) -> AuditFigures {
         refused: figures.refused(),
         settled: figures.settled(),
         recovered: figures.recovered(),
+        heads: figures.heads(),
+        heads_missed: figures.heads_missed(),
     }
 }
 

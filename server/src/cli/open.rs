@@ -82,6 +82,7 @@ impl<'s> Opened<'s> {
         let audit_url = self.urls.audit_admin()?;
         if let (Ok(mut admin), Ok(mut audit)) = tokio::join!(self.admin(), urls::connect(&audit_url))
             && migrate::shared_are_current(&mut admin, &mut audit).await.unwrap_or(false)
+            && migrate::trail_is_ahead(&mut audit, self.clock.now()).await.unwrap_or(false)
         {
             return Ok(());
         }

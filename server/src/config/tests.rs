@@ -266,3 +266,26 @@ fn trusted_proxies_are_blocks_from_any_source() {
     let wrong = resolve(&Flags { trusted_proxy: vec!["*".into()], ..Flags::default() }, &[]).unwrap_err();
     assert!(wrong.to_string().starts_with("--trusted-proxy: must be an address"), "{wrong}");
 }
+
+#[test]
+fn heads_are_kept_below_the_data_directory_unless_somebody_says_where() {
+    let settings = resolve(&Flags::default(), &[("VITALS_DATA_DIR", "/var/lib/vitals")]).unwrap();
+    assert_eq!(settings.audit_heads, PathBuf::from("/var/lib/vitals/heads"));
+    assert_eq!(settings.audit_heads_syslog, None);
+    let environment = [("VITALS_AUDIT_HEADS", "/mnt/worm"), ("VITALS_AUDIT_HEADS_SYSLOG", "tcp://logs.example:601")];
+    let settings = resolve(&Flags::default(), &environment).unwrap();
+    assert_eq!(settings.audit_heads, PathBuf::from("/mnt/worm"));
+    assert_eq!(settings.audit_heads_syslog, Some(SyslogAddress::Tcp("logs.example:601".to_owned())));
+    for (text, address) in [
+        ("udp://127.0.0.1:514", SyslogAddress::Udp("127.0.0.1:514".to_owned())),
+        ("udp://[::1]:514", SyslogAddress::Udp("[::1]:514".to_owned())),
+        ("/dev/log", SyslogAddress::Socket("/dev/log".into())),
+    ] {
+        assert_eq!(text.parse(), Ok(address));
+    }
+    for wrong in ["", "logs.example", "udp://logs.example", "udp://:514", "tcp://a:65536", "http://a:80", "dev/log"] {
+        let flags = Flags { audit_heads_syslog: Some(wrong.into()), ..Flags::default() };
+        let told = resolve(&flags, &[]).unwrap_err().to_string();
+        assert!(told.starts_with("--audit-heads-syslog: must be udp://HOST:PORT"), "{told}");
+    }
+}

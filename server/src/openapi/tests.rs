@@ -201,7 +201,7 @@ fn the_plain_copy_knows_json_alone() {
     assert!(!text.contains("_format\"") && !text.contains("_search\"") && !text.contains("text/html"));
     assert_eq!(
         parsed(&text)["paths"].as_object().unwrap().len(),
-        parsed(&document())["paths"].as_object().unwrap().len() - 15
+        parsed(&document())["paths"].as_object().unwrap().len() - 17
     );
 }
 

@@ -24,7 +24,7 @@ use vitals_fhir::{
 use vitals_store::rows::Table;
 
 use super::{
-    Labelled, caller, credentials, fhir,
+    Labelled, caller, credentials, fhir, limits,
     negotiate::{self, Format},
     public,
     request::{Incoming, MAX_ADDRESS, MAX_BODY},
@@ -36,6 +36,7 @@ use crate::{
     authorization::grants,
     failure::{Failure, Kind},
     interaction::delegated::Told,
+    limit::Charge,
     state::App,
 };
 
@@ -75,6 +76,8 @@ pub(super) struct Asking<'a> {
     own: Arc<Access>,
     parts: Vec<Part>,
     absent: Vec<Absent>,
+    /// What was searched for, as far as the trail keeps it.
+    criteria: Option<String>,
 }
 
 impl Part {
@@ -157,7 +160,7 @@ pub(super) async fn answer(app: &Arc<App>, mut incoming: Incoming, name: TenantN
     let accepted = public::accepted(&incoming, pairs.as_deref().unwrap_or_default());
     let mut format = *accepted.as_ref().unwrap_or(&Format::Json);
     let done = operation.as_ref().ok().copied();
-    let (mut parts, mut absent) = (Vec::new(), Vec::new());
+    let (mut parts, mut absent, mut criteria, mut shown) = (Vec::new(), Vec::new(), None, None);
     let outcome = async {
         if incoming.path.len() + incoming.query.len() > MAX_ADDRESS {
             return Err(public::address_too_long());
@@ -166,29 +169,43 @@ pub(super) async fn answer(app: &Arc<App>, mut incoming: Incoming, name: TenantN
         let operation = operation?;
         let own = Arc::new(callers.own.clone());
         record.used = vec![grants::DELEGATED.to_owned()];
+        let asked = taking_part(&own, &callers, operation);
+        let charge = charge(app, operation, pairs.as_deref().unwrap_or_default(), asked.len());
+        limits::admit(app, &own, charge, &mut shown).await?;
         let mut asking = Asking {
             app,
             incoming: &mut incoming,
             base: &base,
             query: pairs.map_err(Failure::malformed)?,
             format: accepted?,
-            parts: taking_part(&own, &callers, operation),
+            parts: asked,
             absent: not_taking_part(callers.withheld),
             own,
+            criteria: None,
         };
         let answered = run(&mut asking, operation, address).await;
         format = asking.format;
         parts = asking.parts;
         absent = asking.absent;
+        criteria = asking.criteria;
         answered
     }
     .await;
+    record.query = criteria;
     let status = outcome.as_ref().map(|response| response.status().as_u16());
     let records = records(&mut record, done, &parts, &absent, status);
     let left = join_all(records.into_iter().chain([record]).map(|record| trail::leave(app, record, None))).await;
     let left = left.into_iter().collect::<Result<Vec<()>, Failure>>();
-    let response = left.and(outcome).unwrap_or_else(|failure| respond::failure(&failure, format));
+    let mut response = left.and(outcome).unwrap_or_else(|failure| respond::failure(&failure, format));
+    limits::tell(&mut response, shown.as_ref());
     Labelled { response, route, interaction }
+}
+
+/// What a request counts for its caller's own tenant: as much as if each of the tenants had been asked by itself.
+fn charge(app: &App, operation: &Operation, pairs: &[(String, String)], tenants: usize) -> Charge {
+    let one = app.limiter.costs().interaction(operation.code, pairs);
+    let tenants = u64::try_from(tenants.max(1)).unwrap_or(u64::MAX);
+    Charge { units: one.units.saturating_mul(tenants), ..one }
 }
 
 /// The verified caller and the tenants that let it in.
@@ -199,6 +216,9 @@ async fn callers(
     base: &FhirBase,
     record: &mut AuditRecord,
 ) -> Result<Delegated, Failure> {
+    if !incoming.has_credentials() {
+        limits::count_address(app, incoming)?;
+    }
     match credentials::callers(app, incoming, query, &base.for_verifier()).await {
         Ok(callers) => {
             tracing::Span::current().record("tenant.id", callers.own.tenant().name.as_str());

@@ -12,6 +12,9 @@ use crate::urls::{ConnectError, Urls, connect, hidden_password, with_user};
 /// leaves room for the issuer's own clock.
 const CLOCKS_WITHIN: TimeDelta = TimeDelta::milliseconds(1_250);
 
+/// Months that must be left in the audit log, this one among them.
+const MONTHS_LEFT: usize = 2;
+
 /// One line of the doctor.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Check {
@@ -74,6 +77,7 @@ pub async fn checks(urls: &Urls, now: &(dyn Fn() -> DateTime<Utc> + Send + Sync)
     checks.push(Check::of("control tables", ask(urls, control).await));
     checks.extend(Check::of_problems("rights of the login roles", posture::logins(urls).await));
     checks.extend(Check::of_problems("audit store is insert-only", posture::audit(urls).await));
+    checks.push(Check::of("months of the audit log ahead", months(&urls.audit_read, now()).await));
     checks.push(Check::of("tenant roles have no password", tenant_login(urls).await));
     checks.push(Check::of("no pooler between us and the database", no_pooler(urls).await));
     checks
@@ -147,6 +151,17 @@ async fn control(connection: &mut PgConnection) -> Result<Result<String, String>
     }
     let tenants: i64 = sqlx::query_scalar("SELECT count(*) FROM control.tenant").fetch_one(connection).await?;
     Ok(Ok(format!("reachable, {tenants} tenants")))
+}
+
+/// Records of a month without a partition could not be written, and nobody would be served.
+async fn months(url: &str, now: DateTime<Utc>) -> Result<String, String> {
+    let mut connection = connect(url).await.map_err(|error| sentence(&error))?;
+    let months = crate::migrate::months_ahead(&mut connection, now).await.map_err(|error| said(&error))?;
+    if months > MONTHS_LEFT {
+        Ok(format!("{months}, with this one"))
+    } else {
+        Err(format!("{months}, with this one: `vitals migrate up` makes more"))
+    }
 }
 
 /// Half the round trip is taken off: the database looked at its clock about then.

@@ -26,7 +26,8 @@ use crate::{control::ControlError, urls::ConnectError};
 pub(crate) use files::File;
 pub(crate) use ledger::{TABLE as LEDGER, born};
 pub use partitions::MONTHS_AHEAD;
-pub use shared::{audit, control, control_is_current, shared_are_current};
+pub use partitions::months_ahead;
+pub use shared::{audit, control, control_is_current, shared_are_current, trail_is_ahead};
 pub(crate) use step::install;
 pub use tenants::{status, up};
 

@@ -256,6 +256,10 @@ async fn an_administrator_need_not_be_a_superuser() {
         migrate::audit(&mut audit, now()).await.unwrap();
     }
     assert!(migrate::shared_are_current(&mut database.admin, &mut audit).await.unwrap());
+    assert_eq!(migrate::months_ahead(&mut audit, now()).await.unwrap(), 25);
+    assert!(migrate::trail_is_ahead(&mut audit, now()).await.unwrap());
+    let later = now() + chrono::TimeDelta::days(500);
+    assert!(!migrate::trail_is_ahead(&mut audit, later).await.unwrap());
 }
 
 fn password(url: &str) -> String {

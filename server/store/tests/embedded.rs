@@ -362,7 +362,12 @@ const LOGIN_WRONGS: [(&str, &str, &str); 40] = [
 ];
 
 /// The same of the audit store.
-const AUDIT_WRONGS: [(&str, &str, &str); 11] = [
+const AUDIT_WRONGS: [(&str, &str, &str); 12] = [
+    (
+        "GRANT INSERT ON audit.receipt TO vitals_audit_write",
+        "REVOKE INSERT ON audit.receipt FROM vitals_audit_write",
+        "INSERT on audit.receipt",
+    ),
     (
         "GRANT DELETE ON audit.record TO vitals_audit_write",
         "REVOKE DELETE ON audit.record FROM vitals_audit_write",

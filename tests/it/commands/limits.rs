@@ -28,7 +28,7 @@ async fn what_is_set_holds_when_the_command_returns() {
         assert_eq!(read().await.status, status);
     }
     let people = program.run(&["limits", "show", "--tenant", &id]).await.expect(0);
-    assert!(people.stdout.contains("read") && people.stdout.contains("per minute"), "{}", people.stdout);
+    assert!(people.stdout.contains("read") && people.stdout.contains("PER MINUTE"), "{}", people.stdout);
 
     program.run(&["limits", "set", "--tenant", &id, "--category", "read", "--clear"]).await.expect(0);
     read().await.expect(404);

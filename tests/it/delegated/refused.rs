@@ -2,7 +2,9 @@
 
 use reqwest::Method;
 use serde_json::json;
-use vitals_tests::{Answer, Tenant, ledger, samples, tenant::client};
+use vitals_tests::{
+    Answer, Options, Server, Tenant, cluster, grants::BITES_WITHIN, ledger, poll, samples, server, tenant::client,
+};
 
 use super::{HEART, World, follow};
 
@@ -129,6 +131,40 @@ async fn page_links_are_for_this_caller_this_list_and_this_base() {
     // Its own base has links of its own.
     let own = next.replace("/delegated/fhir/", "/fhir/");
     follow(&own, &platform.token("vitals:read").sign()).await.expect_outcome(404, "not-found");
+    ledger::each_left_one_record().await;
+}
+
+#[tokio::test]
+async fn e25_a_revocation_bites_on_every_server_within_a_second() {
+    let options = Options { public_url: Some(server::shared().url.clone()), ..Options::default() };
+    let replica: &'static Server = Box::leak(Box::new(Server::start(cluster::shared(), options).await));
+    let world = World::new().await;
+    let token = world.token();
+    let url = format!("http://{}/t/{}/delegated/fhir/Observation?_count=100", replica.address, world.platform.name);
+    let found = async || Answer::of(client().get(&url).bearer_auth(&token)).await.expect(200).ids().len();
+    poll::until("the replica knows the grants", || async { found().await == 12 }).await;
+
+    world.hospitals[1].ungrant(&world.grants[1]).await;
+    poll::within(BITES_WITHIN, "the replica asks two", || async { found().await == 8 }).await;
+}
+
+#[tokio::test]
+async fn a_search_over_several_tenants_counts_as_one_of_each_for_its_caller() {
+    let world = World::new().await;
+    let platform = &world.platform;
+    platform.set(&json!({ "limits": { "tenant": { "search": { "sustained": 12 } } } })).await;
+    let token = world.token();
+    // Twelve units of two a search: two searches of three tenants.
+    for left in [6, 0] {
+        let answer = platform.get_over_all("Observation?_count=1", &token).await.expect(200);
+        let said = answer.header("ratelimit");
+        assert!(said.contains(&format!("r={left}")), "{said}");
+    }
+    let refused = platform.get_over_all("Observation?_count=1", &token).await.expect_outcome(429, "throttled");
+    assert!(refused.holds(&format!("{}:search:sustained", platform.name)), "{}", refused.body);
+    // The hospitals' own callers are counted by themselves.
+    let [one, ..] = &world.hospitals;
+    one.get("Observation?_count=1", &one.all()).await.expect(200);
     ledger::each_left_one_record().await;
 }
 

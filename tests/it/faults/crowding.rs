@@ -22,6 +22,7 @@ async fn e16_a_tenant_that_uses_up_its_connections_leaves_the_others_theirs() {
     let pool = PoolLimits { connections: 4, per_tenant: 3, waiting: 10, ..PoolLimits::default() };
     let server = server(Options { pool, ..Options::default() }).await;
     let (crowding, other) = (Tenant::on(server).await, Tenant::on(server).await);
+    crowding.get("Patient/none", &crowding.all()).await.expect(404);
     let mut operator = sql::Session::open(&server.cluster.urls.app_admin().expect("an administrator"));
     operator.run(&format!("BEGIN; LOCK TABLE {}.patient", crowding.role()));
     let mut crowd = JoinSet::new();
@@ -37,7 +38,7 @@ async fn e16_a_tenant_that_uses_up_its_connections_leaves_the_others_theirs() {
         tokio::time::timeout(PATIENCE, asked).await.expect("in time").expect(404);
     }
     // and who would stand at the end of the line is sent away at once, with a time to come again
-    let (mut told, mut shed) = (0, server.app.pool.figures().shed.load(std::sync::atomic::Ordering::Relaxed));
+    let (mut told, shed) = (0, server.app.pool.figures().shed.load(std::sync::atomic::Ordering::Relaxed));
     assert!(shed > 0, "nobody was sent away");
     while let Some(answer) = crowd.join_next().await {
         let answer = answer.expect("it ends").expect_outcome(503, "transient");
@@ -48,7 +49,7 @@ async fn e16_a_tenant_that_uses_up_its_connections_leaves_the_others_theirs() {
     // then the operator goes on, and so does the tenant
     operator.run("ROLLBACK");
     crowding.get("Patient/none", &crowding.all()).await.expect(404);
-    shed = server.app.pool.figures().shed.load(std::sync::atomic::Ordering::Relaxed);
+    let shed = server.app.pool.figures().shed.load(std::sync::atomic::Ordering::Relaxed);
     assert!(shed <= u64::try_from(CROWD - 10).expect("few"), "{shed} were sent away");
 }
 
@@ -61,7 +62,9 @@ async fn e20_a_hundred_of_the_largest_bodies_at_once_stay_within_their_memory() 
     let token = tenant.all();
     let room = server.app.bodies.available_permits();
     let mut patient = samples::patient("large", "Family");
-    patient["name"][0]["text"] = "x".repeat(4_900_000).into();
+    // A string has at most a megabyte.
+    let long = "x".repeat(980_000);
+    patient["name"] = (0..5).map(|_| serde_json::json!({ "family": "Large", "text": long })).collect();
     let body = patient.to_string();
     let mut crowd = JoinSet::new();
     for _ in 0..100 {

@@ -196,8 +196,14 @@ impl Caller {
     }
 
     async fn transaction(&mut self) -> bool {
-        let number = self.checker.transaction();
         let count = 2 + self.chance.below(ENTRIES - 1);
+        self.transaction_of(count).await
+    }
+
+    /// A transaction of so many entries. Says whether it was answered below 500.
+    pub async fn transaction_of(&mut self, count: u64) -> bool {
+        self.count += 1;
+        let number = self.checker.transaction();
         let entries: Vec<(String, String, Value)> = (0..count)
             .map(|place| {
                 let (id, mark) = (format!("{}-{place}", self.id()), self.checker.mark());

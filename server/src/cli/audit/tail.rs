@@ -26,7 +26,7 @@ pub(super) async fn run(opened: &Opened<'_>, args: &AuditTailArgs, json: bool) -
     let only = args.tenant.as_ref().map(|tenant| chain(&names, tenant)).transpose()?;
     let mut reading = Reading::open(opened, &names).await;
     let mut tail = Tail { reader: AuditReader::open(&opened.urls.audit_read).await?, only, seen: HashMap::new() };
-    let newest = tail.newest(args.lines).await?;
+    let newest = tail.newest(args.lines, if args.follow { args.lines.max(PAGE) } else { args.lines }).await?;
     reading.of(ACTION, &counted(&newest, &mut HashSet::new())).await;
     if !args.follow {
         show(&newest, json)?;
@@ -95,13 +95,13 @@ impl Tail<'_> {
         }
     }
 
-    /// The newest records of all chains together, the newest last, as a log is read.
-    async fn newest(&mut self, lines: u32) -> Result<Vec<(String, Stored)>, CommandError> {
+    /// The newest records of all chains together, the newest last, as a log is read. So many of each chain are looked at:
+    /// whoever goes on remembers those of the last seconds, whether they are shown or not.
+    async fn newest(&mut self, lines: u32, looked_at: u32) -> Result<Vec<(String, Stored)>, CommandError> {
         let most = usize::try_from(lines).unwrap_or(usize::MAX);
         let mut newest: Vec<(String, Stored)> = Vec::new();
         for chain in self.chains().await? {
-            // Of the last seconds all are remembered, whether they are shown or not.
-            let page = self.reader.page(&chain, Direction::NewestFirst, None, lines.max(PAGE)).await?;
+            let page = self.reader.page(&chain, Direction::NewestFirst, None, looked_at).await?;
             let seen = self.seen.entry(chain.clone()).or_default();
             for stored in &page {
                 seen.take(stored.position);

@@ -27,12 +27,13 @@ fn tenants(dice: &mut Dice, direction: Direction) -> Vec<Tenant> {
     (0..count)
         .map(|place| {
             let number = i32::try_from(place).unwrap() * 3 + 1;
-            let mut rows: Vec<Cut> = IDS
-                .into_iter()
-                .filter(|_| dice.roll(3) > 0)
-                .map(|id| (id, dice.roll(4)))
-                .map(|(id, mark)| Cut { mark: Mark::Number(mark as i64), id: id.to_owned(), tenant: number })
-                .collect();
+            let mut rows = Vec::new();
+            for id in IDS {
+                let mark = Mark::Number(i64::try_from(dice.roll(4)).unwrap());
+                if dice.roll(3) > 0 {
+                    rows.push(Cut { mark, id: id.to_owned(), tenant: number });
+                }
+            }
             rows.sort_by(|one, two| compare(direction, one, two));
             Tenant { number, rows }
         })

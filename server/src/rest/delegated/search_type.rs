@@ -22,7 +22,7 @@ use crate::{
         delegated::{self, Source, Told},
         fan_out::Place,
     },
-    rest::{bundle::Links, list, negotiate, respond},
+    rest::{bundle::Links, list, negotiate, respond, trail},
 };
 
 /// Answers with a page.
@@ -39,6 +39,7 @@ where
             (places.query.clone(), Some(places))
         }
     };
+    asking.criteria = trail::criteria(asking.app, R::TYPE, &pairs);
     if let Some(places) = &places {
         leave_out(asking, places)?;
     }

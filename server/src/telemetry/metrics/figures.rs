@@ -87,6 +87,10 @@ pub struct AuditFigures {
     pub settled: u64,
     /// Records that were found in an outbox long after their write.
     pub recovered: u64,
+    /// Times that the ends of chains were kept outside the database.
+    pub heads: u64,
+    /// Times that they could not be.
+    pub heads_missed: u64,
 }
 
 /// Limits.
@@ -320,6 +324,18 @@ impl Metrics {
             description: "Records found in an outbox long after their write.",
         };
         self.counter(&about, &read, |f| vec![(None, f.recovered)]);
+        let about = About {
+            name: "vitals.audit.heads",
+            unit: "{round}",
+            description: "Times that the ends of chains were kept outside the database.",
+        };
+        self.counter(&about, &read, |f| vec![(None, f.heads)]);
+        let about = About {
+            name: "vitals.audit.heads_missed",
+            unit: "{round}",
+            description: "Times that the ends of chains could not be kept outside the database.",
+        };
+        self.counter(&about, &read, |f| vec![(None, f.heads_missed)]);
     }
 
     fn gauge<F: 'static>(

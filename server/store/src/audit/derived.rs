@@ -6,7 +6,10 @@
 //! keys and 24 MB for each 300,000 rows, where three B-trees took more room and as much time and could not find one
 //! patient among the many of a search.
 
-use std::collections::BTreeSet;
+use std::{
+    borrow::Cow,
+    collections::{BTreeSet, HashMap},
+};
 
 use vitals_access::audit::{self, AuditEntry, AuditRecord, Decision};
 
@@ -48,18 +51,24 @@ impl Mention {
 
     /// Its key in a chain; none where so many records have it that it would find nothing.
     pub(crate) fn key(&self, chain: &str) -> Option<i64> {
-        Some(match self {
-            Self::Subject(subject) => key(chain, "subject", subject),
-            Self::Client(client) => key(chain, "client", client),
-            Self::Patient(patient) => key(chain, "patient", patient),
-            Self::Resource(kind, id) => key(chain, "resource", &format!("{kind}/{id}")),
-            Self::Action(action) => key(chain, "action", action),
+        self.named().map(|(kind, value)| key(chain, kind, &value))
+    }
+
+    /// What its key is made of, where it has one.
+    fn named(&self) -> Option<(&'static str, Cow<'_, str>)> {
+        let (kind, value): (_, &str) = match self {
+            Self::Resource(kind, id) => return Some((RESOURCE, format!("{kind}/{id}").into())),
+            Self::Subject(subject) => ("subject", subject),
+            Self::Client(client) => ("client", client),
+            Self::Patient(patient) => ("patient", patient),
+            Self::Action(action) => ("action", action),
             Self::Decision(Decision::Allowed) => return None,
-            Self::Decision(Decision::Denied) => key(chain, "decision", "denied"),
-            Self::Decision(Decision::Unknown) => key(chain, "decision", "unknown"),
-            Self::Grant(grant) => key(chain, "grant", grant),
-            Self::Address(address) => key(chain, "address", address),
-        })
+            Self::Decision(Decision::Denied) => ("decision", "denied"),
+            Self::Decision(Decision::Unknown) => ("decision", "unknown"),
+            Self::Grant(grant) => ("grant", grant),
+            Self::Address(address) => ("address", address),
+        };
+        Some((kind, value.into()))
     }
 }
 
@@ -104,6 +113,15 @@ pub struct Derived {
 impl Derived {
     /// What a record's own values give.
     pub fn of(record: &AuditRecord) -> Self {
+        Self::by(record, |kind, value| key(&record.chain, kind, value))
+    }
+
+    /// The same by way of keys that were made before, for whoever looks at many records of one chain.
+    pub(crate) fn known(record: &AuditRecord, keys: &mut KnownKeys) -> Self {
+        Self::by(record, |kind, value| keys.key(&record.chain, kind, value))
+    }
+
+    fn by(record: &AuditRecord, mut key: impl FnMut(&'static str, &str) -> i64) -> Self {
         let one = |value: &Option<String>, mention: fn(String) -> Mention| value.clone().map(mention);
         let single = [
             one(&record.subject, Mention::Subject),
@@ -116,10 +134,38 @@ impl Derived {
         let resources = resources(record).map(|(kind, id)| Mention::Resource(kind.clone(), id.clone()));
         let grants = grants(record).map(|grant| Mention::Grant(grant.clone()));
         let mentions = single.into_iter().flatten().chain(grants).chain(patients).chain(resources);
-        let keys: BTreeSet<i64> = mentions.filter_map(|mention| mention.key(&record.chain)).collect();
+        let keys: BTreeSet<i64> =
+            mentions.filter_map(|mention| mention.named().map(|(kind, value)| key(kind, &value))).collect();
         Self { keys: keys.into_iter().collect() }
     }
 }
+
+/// Keys of one chain. Callers, programs, addresses and patients come again and again; resources do not.
+#[derive(Default)]
+pub(crate) struct KnownKeys(HashMap<&'static str, HashMap<String, i64>>);
+
+/// Keys of one kind that are remembered; some ten megabytes.
+const KNOWN: usize = 65_536;
+
+impl KnownKeys {
+    fn key(&mut self, chain: &str, kind: &'static str, value: &str) -> i64 {
+        if kind == RESOURCE {
+            return key(chain, kind, value);
+        }
+        let known = self.0.entry(kind).or_default();
+        if let Some(known) = known.get(value) {
+            return *known;
+        }
+        if known.len() >= KNOWN {
+            known.clear();
+        }
+        let made = key(chain, kind, value);
+        known.insert(value.to_owned(), made);
+        made
+    }
+}
+
+const RESOURCE: &str = "resource";
 
 /// Eight bytes of a hash: as long as any value may be, none makes a row that does not fit. The chain is part of it, so
 /// that tenants whose values are the same do not share entries of the index.

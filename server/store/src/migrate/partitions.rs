@@ -28,6 +28,12 @@ pub(super) async fn prepare(admin: &mut PgConnection, now: DateTime<Utc>) -> Res
     tx.commit().await.map_err(failed())
 }
 
+/// How many of the months that begin with this one have a partition, without one missing between.
+pub async fn months_ahead(reader: &mut PgConnection, now: DateTime<Utc>) -> Result<usize, sqlx::Error> {
+    let there = there(reader).await?;
+    Ok(months(now).into_iter().skip(1).take_while(|month| there.contains(&ddl::partition(*month))).count())
+}
+
 /// The partitions that hang in the trail.
 async fn there(conn: &mut PgConnection) -> Result<Vec<String>, sqlx::Error> {
     sqlx::query_scalar(

@@ -7,6 +7,8 @@ use sqlx::{Connection as _, PgConnection};
 
 use super::{MigrateError, Scope, ddl, ledger, partitions, step, step::Stopped};
 
+/// Months of the audit trail that are enough for a start; half of what is made then.
+const MONTHS_ENOUGH: usize = 12;
 /// Attempts at a lock before the command gives up; with the pauses between, some 15 seconds.
 const ATTEMPTS: u32 = 12;
 /// The first pause after a lock was not to be had; it doubles up to `PAUSE_MOST`.
@@ -29,6 +31,12 @@ pub async fn audit(admin: &mut PgConnection, now: DateTime<Utc>) -> Result<(), M
 /// Whether the control and audit schemas are there and at their newest versions. Connections of administrators.
 pub async fn shared_are_current(control: &mut PgConnection, audit: &mut PgConnection) -> Result<bool, MigrateError> {
     Ok(is_current(control, &Scope::Control).await? && is_current(audit, &Scope::Audit).await?)
+}
+
+/// Whether the audit trail has partitions for a year at least, so that nothing has to be made now.
+pub async fn trail_is_ahead(audit: &mut PgConnection, now: DateTime<Utc>) -> Result<bool, MigrateError> {
+    let months = partitions::months_ahead(audit, now).await;
+    Ok(months.map_err(MigrateError::database("look at the partitions of the audit trail"))? >= MONTHS_ENOUGH)
 }
 
 async fn is_current(admin: &mut PgConnection, scope: &Scope) -> Result<bool, MigrateError> {

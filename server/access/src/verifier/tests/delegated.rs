@@ -414,16 +414,34 @@ fn a_caller_is_told_every_tenant_that_lets_it_read_by_name() {
     assert!(told.own.grant().is_none());
     assert_eq!(names(&told.grantors), ["abc", "grace", "zoe"], "one is suspended, one asks for a proof");
     assert!(told.grantors.iter().all(|access| access.acting().name.as_str() == "mercy" && access.grant().is_some()));
-    let withheld: Vec<(&str, bool)> =
-        told.withheld.iter().map(|(tenant, reason)| (tenant.name.as_str(), reason.contains("bound"))).collect();
-    assert_eq!(withheld, [("withheld", true)]);
+    let withheld = |told: &Delegated| -> Vec<(String, Option<String>, &'static str)> {
+        let all = told.withheld.iter();
+        all.map(|one| {
+            assert!(one.tenant.as_ref().is_none_or(|tenant| tenant.name == one.asked));
+            (one.asked.to_string(), one.grant.clone(), one.reason)
+        })
+        .collect()
+    };
+    let suspended = ("closed".to_owned(), Some("g2".to_owned()), "the tenant that granted is suspended");
+    let [first, unproven] = withheld(&told).try_into().unwrap();
+    assert_eq!(first, suspended);
+    assert_eq!((unproven.0.as_str(), unproven.1.as_deref()), ("withheld", Some("g5")));
+    assert!(unproven.2.contains("bound"), "{unproven:?}");
     // The same judgement as at each base.
     world.grants[0].revoked = true;
     let narrower = delegated("org:delegated", &every[..3]);
     let told = all(&world, &narrower).unwrap();
-    assert_eq!((names(&told.grantors), told.withheld.len()), (vec!["zoe".to_owned()], 0));
+    assert_eq!(names(&told.grantors), ["zoe"]);
+    let ended = ("grace".to_owned(), Some("g1".to_owned()), "the grant has ended");
+    assert_eq!(withheld(&told), [suspended, ended]);
     world.grants.clear();
-    assert!(all(&world, &token).unwrap().grantors.is_empty());
+    // Only whom the token means, whether they exist or not: nobody else, not itself, and nothing that is no name.
+    let meant = ["zoe", "nobody", "mercy", "Not A Name", "zoe"].map(|name| entry(name, "system/*.rs", NOW + 600));
+    let told = all(&world, &delegated("org:delegated", &meant)).unwrap();
+    assert!(told.grantors.is_empty());
+    let none = |name: &str| (name.to_owned(), None, "no grant stands");
+    assert_eq!(withheld(&told), [none("nobody"), none("zoe")]);
+    assert_eq!(told.withheld.iter().map(|one| one.tenant.is_some()).collect::<Vec<_>>(), [false, true]);
 
     let refused = all(&world, &delegated("system/*.rs", &every)).map(|all| all.own);
     assert_eq!(why(refused), ("the token does not say org:delegated", None));

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     audit::{
         AuditError, AuditReader, Derived,
+        derived::KnownKeys,
         read::{answer, hash_at},
         row::{Hash, NOTHING},
     },
@@ -38,13 +39,14 @@ pub(super) struct Examiner {
     records: u64,
     links: Links,
     kept: Kept,
+    keys: KnownKeys,
     /// Answers questions while the records stream.
     beside: AuditReader,
 }
 
 impl Examiner {
     pub(super) fn new(chain: &str, links: Links, kept: Kept, beside: AuditReader) -> Self {
-        Self { chain: chain.to_owned(), records: 0, links, kept, beside }
+        Self { chain: chain.to_owned(), records: 0, links, kept, keys: KnownKeys::default(), beside }
     }
 
     /// Looks at all batches, on a thread where it keeps nobody waiting.
@@ -112,7 +114,7 @@ impl Examiner {
         let time: Millis = column(row, 3, "time")?;
         let keys: Option<Vec<i64>> = column(row, 7, "keys")?;
         if Uuid::try_parse(said.record) != Ok(id)
-            || keys != serde_json::from_str(record).ok().map(|record| Derived::of(&record).keys)
+            || keys != serde_json::from_str(record).ok().map(|record| Derived::known(&record, &mut self.keys).keys)
             || DateTime::parse_from_rfc3339(said.time).map(|time| time.timestamp_millis()) != Ok(time.0)
         {
             self.links.fault(link.writer, link.sequence, Reason::Column);
