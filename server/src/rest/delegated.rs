@@ -36,7 +36,6 @@ use crate::{
     authorization::grants,
     failure::{Failure, Kind},
     interaction::delegated::Told,
-    limit::Charge,
     state::App,
 };
 
