@@ -72,7 +72,7 @@ impl Local {
         now: u64,
     ) -> Vec<Reading> {
         let mut shard = self.shard(tenant);
-        let counted = counted(&mut shard, tenant, category);
+        let Some(counted) = counted(&mut shard, tenant, category) else { return Vec::new() };
         let mut readings = Vec::with_capacity(9);
         for level in levels {
             let windows = counted.windows(level, now);
@@ -102,7 +102,7 @@ impl Local {
     /// Counts units that somebody else admitted.
     pub fn note(&self, tenant: &TenantRole, category: Category, levels: &[Level<'_>], units: u64, now: u64) {
         let mut shard = self.shard(tenant);
-        let counted = counted(&mut shard, tenant, category);
+        let Some(counted) = counted(&mut shard, tenant, category) else { return };
         for level in levels {
             let windows = counted.windows(level, now);
             for (span, limit) in level.windows() {
@@ -143,12 +143,16 @@ impl Local {
     }
 }
 
+/// What is counted of a tenant; looked up by reference, since nearly always it is there.
 fn counted<'s>(
     shard: &'s mut HashMap<TenantRole, Box<Tenant>>,
     tenant: &TenantRole,
     category: Category,
-) -> &'s mut Counted {
-    &mut shard.entry(tenant.clone()).or_default()[category as usize]
+) -> Option<&'s mut Counted> {
+    if !shard.contains_key(tenant) {
+        shard.insert(tenant.clone(), Box::default());
+    }
+    shard.get_mut(tenant).map(|tenant| &mut tenant[category as usize])
 }
 
 impl Counted {
@@ -158,15 +162,23 @@ impl Counted {
             Who::Tier => &mut self.tiers,
             Who::Client => &mut self.clients,
         };
-        if !names.contains_key(level.name) && names.len() >= MOST_NAMES {
-            names.retain(|_, windows| !windows.is_idle(now));
-            if names.len() >= MOST_NAMES
-                && let Some(some) = names.keys().next().cloned()
-            {
-                names.remove(&some);
+        if !names.contains_key(level.name) {
+            if names.len() >= MOST_NAMES {
+                make_room(names, now);
             }
+            names.insert(level.name.into(), Windows::default());
         }
-        names.entry(level.name.into()).or_default()
+        names.get_mut(level.name).unwrap_or(&mut self.own)
+    }
+}
+
+/// Forgets whose windows are empty, or else anybody: what claims so many names is held by the tenant's own windows.
+fn make_room(names: &mut HashMap<Box<str>, Windows>, now: u64) {
+    names.retain(|_, windows| !windows.is_idle(now));
+    if names.len() >= MOST_NAMES
+        && let Some(some) = names.keys().next().cloned()
+    {
+        names.remove(&some);
     }
 }
 
