@@ -5,6 +5,7 @@
 
 mod audit_event;
 mod bundle;
+mod caller;
 pub(crate) mod cors;
 pub(crate) mod credentials;
 mod delegated;
@@ -40,10 +41,7 @@ pub(crate) use self::request::Incoming;
 use self::room::Room;
 pub use self::router::route;
 pub(crate) use self::trail::panicked;
-pub(crate) use self::{
-    public::{answer, caller},
-    router::FhirBase,
-};
+pub(crate) use self::{caller::caller, public::answer, router::FhirBase};
 use crate::{
     failure::{Failure, Kind},
     listen::Malformed,
