@@ -67,7 +67,7 @@ pub fn add(paths: &mut Map<String, Value>) {
 }
 
 fn administration(id: &str, summary: &str) -> Value {
-    let refusals = ["400", "401", "403", "404", "503"];
+    let refusals = ["400", "401", "403", "404", "429", "503"];
     let refusals = refusals.map(|status| (status.to_owned(), reference("responses", "Problem")));
     json!({
         "tags": ["Administration"],

@@ -56,7 +56,7 @@ struct Refusal {
     issues: &'static [(&'static str, &'static str, Option<&'static str>)],
 }
 
-const REFUSALS: [Refusal; 13] = [
+const REFUSALS: [Refusal; 14] = [
     Refusal {
         name: "BadRequest",
         summary: "`date=yesterday`",
@@ -131,6 +131,15 @@ const REFUSALS: [Refusal; 13] = [
             ),
             ("required", "Vital sign: effective[x] is required: add it", Some("Observation.effective")),
         ],
+    },
+    Refusal {
+        name: "TooManyRequests",
+        summary: "More searches than the tenant may make in a minute",
+        issues: &[(
+            "throttled",
+            "Too many requests: the limit ward:search:sustained is reached. Come again in 12 s.",
+            None,
+        )],
     },
     Refusal {
         name: "Unavailable",
