@@ -185,16 +185,12 @@ impl Limiter {
             },
         };
         let seen = Admitted::new(tenant.name.as_str(), category, readings);
-        match Limited::of(&seen) {
-            Some(limited) => {
-                self.figures.limited.fetch_add(1, Ordering::Relaxed);
-                Err(Denied::Limited(Box::new(limited)))
-            }
-            None => {
-                self.figures.admitted.fetch_add(1, Ordering::Relaxed);
-                Ok(seen)
-            }
+        if let Some(limited) = Limited::of(&seen) {
+            self.figures.limited.fetch_add(1, Ordering::Relaxed);
+            return Err(Denied::Limited(Box::new(limited)));
         }
+        self.figures.admitted.fetch_add(1, Ordering::Relaxed);
+        Ok(seen)
     }
 
     /// What limits a caller: the tenant's quotas, those of the tier that its token names, those of each client. A token's

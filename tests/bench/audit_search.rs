@@ -45,7 +45,7 @@ pub async fn run(folder: &Folder, postgres: &Postgres, table: &mut Table) {
     let month = (first.timestamp_millis(), (first + TimeDelta::days(28)).timestamp_millis());
 
     let (mut ours, mut most) = (Samples::default(), 0);
-    let mut bare = String::from("\\timing on\n");
+    let mut bare = String::from("\\o /dev/null\n\\timing on\n");
     for round in 0..ROUNDS {
         let (chain, patient) = (chain(round % TENANTS), format!("patient-{}", (round * 7919) % PATIENTS));
         let mention = Mention::Patient(patient.clone());

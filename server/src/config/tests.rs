@@ -2,6 +2,8 @@
 
 use std::{collections::HashMap, ffi::OsString, time::Duration};
 
+use vitals_access::audit::Queries;
+
 use super::{file::ConfigFile, *};
 
 type Variables<'a> = &'a [(&'a str, &'a str)];
@@ -39,6 +41,7 @@ fn nothing_given_means_the_documented_defaults() {
     assert_eq!(settings.operator_listen.to_string(), "127.0.0.1:8081");
     assert_eq!(settings.master_key, MasterKeySource::DataDirectory);
     assert_eq!(settings.audit_durability, AuditDurability::Prompt);
+    assert_eq!(settings.audit_queries, Queries::Names);
     assert_eq!(settings.log, LogFormat::Json);
     assert_eq!(settings.tracing, Tracing::Local);
     assert_eq!(settings.public_url(settings.listen).unwrap().as_str(), "http://127.0.0.1:8080");
@@ -62,7 +65,8 @@ fn flags_bind_stronger_than_environment_than_file() {
 #[test]
 fn bad_value_names_the_option_where_it_was_given() {
     let file = Scratch::new("bad", "audit-durability = 'sometimes'\n");
-    let cases: [(Flags, Variables<'_>, &str); 7] = [
+    let cases: [(Flags, Variables<'_>, &str); 8] = [
+        (Flags::default(), &[("VITALS_AUDIT_QUERIES", "all")], "VITALS_AUDIT_QUERIES: must be full or names"),
         (Flags { listen: Some("8080".into()), ..Flags::default() }, &[], "--listen: must be ADDRESS:PORT"),
         (Flags::default(), &[("VITALS_LOG", "xml")], "VITALS_LOG: must be json or pretty"),
         (Flags { config: Some(file.0.clone()), ..Flags::default() }, &[], "audit-durability in "),

@@ -14,6 +14,15 @@ pub struct Charge {
     pub units: u64,
 }
 
+impl Charge {
+    /// The same at so many places, one at least.
+    #[must_use]
+    pub fn times(self, places: usize) -> Self {
+        let places = u64::try_from(places).unwrap_or(u64::MAX).max(1);
+        Self { units: self.units.saturating_mul(places), ..self }
+    }
+}
+
 /// Parameters that make a search look at more than one type.
 const JOINS: [&str; 4] = ["_has:", "_include", "_revinclude", "_contained"];
 
@@ -90,6 +99,8 @@ mod tests {
             (costs.operation("$everything"), Category::Search, 20),
             (costs.operation("$export"), Category::Bulk, 100),
             (costs.bundle(), Category::Bulk, 1),
+            (costs.interaction(Code::SearchType, &[]).times(10), Category::Search, 20),
+            (costs.interaction(Code::Read, &[]).times(0), Category::Read, 1),
         ];
         for (charge, category, units) in cases {
             assert_eq!(charge, Charge { category, units });

@@ -86,10 +86,10 @@ async fn who_has_no_quotas_is_not_counted() {
 async fn a_refusal_names_the_limit_and_when_to_come_again() {
     let (limiter, tenant) = (limiter(), tenant("ward", "bronze"));
     admitted(&limiter, &tenant, None).await;
-    let Err(Denied::Limited(limited)) = limiter.decide(&tenant, None, "client", READ, NOW + 10_500).await else {
+    let Err(Denied::Limited(refused)) = limiter.decide(&tenant, None, "client", READ, NOW + 10_500).await else {
         panic!("over the limit");
     };
-    assert_eq!((limited.name.as_str(), limited.retry_after), ("ward:read:sustained", 50));
+    assert_eq!((refused.name.as_str(), refused.retry_after), ("ward:read:sustained", 50));
     assert!(limiter.decide(&tenant, None, "client", READ, NOW + 60_000).await.is_ok());
 }
 

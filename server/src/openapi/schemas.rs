@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 mod access;
+mod limits;
 
 use super::{reference, types};
 
@@ -11,6 +12,7 @@ pub fn schemas() -> Value {
     let mut schemas = types::schemas();
     schemas.extend(own());
     schemas.extend(access::schemas());
+    schemas.extend(limits::schemas());
     schemas.extend(super::delegated::schemas());
     Value::Object(schemas)
 }

@@ -1,9 +1,11 @@
-//! Who a request is from, or why nobody is let in: from what the verifier says to what is answered and recorded.
+//! Who asks: from a request to a verified caller, or to the failure that its answer tells. Who shows nothing good is
+//! counted by address.
 
 use std::sync::Arc;
 
 use vitals_access::{
     access::Access,
+    audit::AuditRecord,
     refusal::{ProofNonce, Refusal},
     verifier::Base,
 };
@@ -28,7 +30,7 @@ pub(crate) async fn caller(
     incoming: &Incoming,
     query: &[(String, String)],
     base: &FhirBase,
-    record: &mut vitals_access::audit::AuditRecord,
+    record: &mut AuditRecord,
 ) -> Result<Arc<Access>, Failure> {
     admitted(app, incoming, query, base, &base.for_verifier(), record).await
 }
@@ -39,7 +41,7 @@ pub(super) async fn fhir_caller(
     incoming: &Incoming,
     query: &[(String, String)],
     base: &FhirBase,
-    record: &mut vitals_access::audit::AuditRecord,
+    record: &mut AuditRecord,
 ) -> Result<Arc<Access>, Failure> {
     admitted(app, incoming, query, base, &base.for_delegates(), record).await
 }
@@ -50,7 +52,7 @@ async fn admitted(
     query: &[(String, String)],
     base: &FhirBase,
     judged: &Base,
-    record: &mut vitals_access::audit::AuditRecord,
+    record: &mut AuditRecord,
 ) -> Result<Arc<Access>, Failure> {
     if !incoming.has_credentials() {
         limits::count_address(app, incoming)?;
@@ -66,7 +68,7 @@ pub(super) async fn turned_away(
     app: &App,
     incoming: &Incoming,
     base: &FhirBase,
-    record: &mut vitals_access::audit::AuditRecord,
+    record: &mut AuditRecord,
     unverified: &Unverified,
 ) -> Failure {
     let refusal = match unverified {

@@ -36,7 +36,6 @@ use crate::{
     authorization::grants,
     failure::{Failure, Kind},
     interaction::delegated::Told,
-    limit::Charge,
     state::App,
 };
 
@@ -169,16 +168,16 @@ pub(super) async fn answer(app: &Arc<App>, mut incoming: Incoming, name: TenantN
         let operation = operation?;
         let own = Arc::new(callers.own.clone());
         record.used = vec![grants::DELEGATED.to_owned()];
-        let asked = taking_part(&own, &callers, operation);
-        let charge = charge(app, operation, pairs.as_deref().unwrap_or_default(), asked.len());
-        limits::admit(app, &own, charge, &mut shown).await?;
+        let taking = taking_part(&own, &callers, operation);
+        let charge = app.limiter.costs().interaction(operation.code, pairs.as_deref().unwrap_or_default());
+        limits::admit(app, &own, charge.times(taking.len()), &mut shown).await?;
         let mut asking = Asking {
             app,
             incoming: &mut incoming,
             base: &base,
             query: pairs.map_err(Failure::malformed)?,
             format: accepted?,
-            parts: asked,
+            parts: taking,
             absent: not_taking_part(callers.withheld),
             own,
             criteria: None,
@@ -199,13 +198,6 @@ pub(super) async fn answer(app: &Arc<App>, mut incoming: Incoming, name: TenantN
     let mut response = left.and(outcome).unwrap_or_else(|failure| respond::failure(&failure, format));
     limits::tell(&mut response, shown.as_ref());
     Labelled { response, route, interaction }
-}
-
-/// What a request counts for its caller's own tenant: as much as if each of the tenants had been asked by itself.
-fn charge(app: &App, operation: &Operation, pairs: &[(String, String)], tenants: usize) -> Charge {
-    let one = app.limiter.costs().interaction(operation.code, pairs);
-    let tenants = u64::try_from(tenants.max(1)).unwrap_or(u64::MAX);
-    Charge { units: one.units.saturating_mul(tenants), ..one }
 }
 
 /// The verified caller and the tenants that let it in.

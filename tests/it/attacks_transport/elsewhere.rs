@@ -141,8 +141,9 @@ async fn h13_keys_documents_and_providers_are_fetched_from_nowhere_inside() {
         let made = post(&tenant, "clients", &wire).await;
         assert!(matches!(made.status, 201 | 422), "H13 jwks_uri of a client, {url}: {}", made.status);
         let assertion = oauth::assertion(&key, "ES256", &oauth::assertion_claims(&tenant, &client_id));
-        let shows = oauth::shows(&assertion);
-        let pairs = [&[("grant_type", "client_credentials"), ("scope", "system/*.rs")][..], &shows[..]].concat();
+        let pairs =
+            [&[("grant_type", "client_credentials"), ("scope", "system/*.rs")][..], &oauth::shows(&assertion)[..]]
+                .concat();
         let token = Answer::of(oauth::post(&tenant.auth("token"), &pairs)).await;
         assert!(matches!(token.status, 400 | 401 | 503), "H13 an assertion, {url}: {}", token.status);
         let program = json!({

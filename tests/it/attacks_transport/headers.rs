@@ -217,7 +217,7 @@ async fn h14_nothing_operational_is_on_the_public_listener() {
         for token in [None, Some(tenant.all()), Some(server.operator_token.clone())] {
             let url = format!("{}/t/{}/admin/{path}", server.url, tenant.name);
             let request = client().get(url);
-            let answer = Answer::of(token.iter().fold(request, |request, token| request.bearer_auth(token))).await;
+            let answer = Answer::of(token.iter().fold(request, RequestBuilder::bearer_auth)).await;
             assert!(matches!(answer.status, 401 | 403 | 404), "H14 {path}: {} {}", answer.status, answer.body);
         }
     }

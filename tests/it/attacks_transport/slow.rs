@@ -28,16 +28,16 @@ const STALLED: Duration = Duration::from_secs(30);
 /// How long a good client may wait on such a machine.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-async fn world() -> (&'static Server, Tenant, Tenant) {
+async fn served() -> (&'static Server, Tenant, Tenant) {
     let server: &'static Server = Box::leak(Box::new(Server::start(cluster::shared(), Options::default()).await));
     (server, Tenant::on(server).await, Tenant::on(server).await)
 }
 
 /// Sends a beginning, then a piece again and again, until the other side closes: how long that took, and what it said.
-async fn drip(address: String, begin: String, piece: String) -> (Duration, String) {
+async fn drip(address: String, first: String, piece: String) -> (Duration, String) {
     let mut stream = TcpStream::connect(address).await.expect("the server accepts connections");
     let began = Instant::now();
-    stream.write_all(begin.as_bytes()).await.expect("it is sent");
+    stream.write_all(first.as_bytes()).await.expect("it is sent");
     let (mut received, mut buffer) = (Vec::new(), [0; 4_096]);
     loop {
         match tokio::time::timeout(DRIP, stream.read(&mut buffer)).await {
@@ -49,14 +49,14 @@ async fn drip(address: String, begin: String, piece: String) -> (Duration, Strin
                 }
             }
         }
-        assert!(began.elapsed() < BODY + BODY, "nobody closes it: {begin}");
+        assert!(began.elapsed() < BODY + BODY, "nobody closes it: {first}");
     }
     (began.elapsed(), String::from_utf8_lossy(&received).into_owned())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slow_senders_are_closed_within_their_limits_and_nobody_else_waits() {
-    let (server, tenant, other) = world().await;
+    let (server, tenant, other) = served().await;
     let address = server.url.strip_prefix("http://").expect("plain http").to_owned();
     let post = |length: &str| {
         format!(
@@ -96,10 +96,10 @@ async fn slow_senders_are_closed_within_their_limits_and_nobody_else_waits() {
         assert!(status.is_empty() || said.starts_with(&format!("HTTP/1.1 {status} ")), "{label}: {said}");
         assert!(said.matches("HTTP/1.1 ").count() <= 1 && !said.contains("\r\n\r\nHTTP"), "{label}: {said}");
     }
-    undisturbed(bystander.ends().await, "H01 and H02");
+    undisturbed(&bystander.ends().await, "H01 and H02");
 }
 
-fn undisturbed(watched: Watched, what: &str) {
+fn undisturbed(watched: &Watched, what: &str) {
     println!("{what}: {} requests of somebody else's, the slowest {:?}", watched.served, watched.slowest);
     watched.undisturbed(PATIENCE, what);
 }
@@ -116,7 +116,7 @@ async fn h03_who_does_not_read_a_large_bundle_is_closed_and_nobody_else_waits() 
     // More than the kernel keeps for a connection on loopback.
     const RESOURCES: usize = 1_000;
     const READERS: usize = 8;
-    let (server, tenant, other) = world().await;
+    let (server, tenant, other) = served().await;
     let entry = |number: usize| {
         let id = format!("slow-{number}");
         json!({
@@ -148,12 +148,12 @@ async fn h03_who_does_not_read_a_large_bundle_is_closed_and_nobody_else_waits() 
     // Who does not read does not see the end either: the server says whom it let go of.
     poll::within(STALLED + LATE + LATE, "they are closed", async || stalled(server).await >= before + READERS).await;
     drop(readers);
-    undisturbed(bystander.ends().await, "H03");
+    undisturbed(&bystander.ends().await, "H03");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn h04_five_hundred_connections_that_say_nothing_are_closed_and_nobody_else_waits() {
-    let (server, _, other) = world().await;
+    let (server, _, other) = served().await;
     let bystander = Bystander::of(&other);
     let mut clients = JoinSet::new();
     for _ in 0..SILENT {
@@ -174,5 +174,5 @@ async fn h04_five_hundred_connections_that_say_nothing_are_closed_and_nobody_els
         }
     }
     assert!(open.is_empty(), "{} of {SILENT} open after {:?}", open.len(), open.first());
-    undisturbed(bystander.ends().await, "H04");
+    undisturbed(&bystander.ends().await, "H04");
 }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
 use vitals_tests::{
     Answer, Checker, Options, Server, Tenant,
     checker::{Caller, Place},
@@ -78,4 +79,34 @@ async fn e22_a_clock_that_jumps_judges_tokens_sanely_and_never_takes_time_back_f
     let token = tenant.token("system/*.cruds").with("jti", "taken-back").sign();
     tenant.get("Patient/p1", &token).await.expect(200);
     vitals_tests::ledger::each_left_one_record().await;
+}
+
+#[tokio::test]
+async fn e22_a_limit_is_neither_lifted_nor_stuck_when_the_clock_jumps() {
+    const LIMIT: usize = 5;
+    let server: &'static Server = Box::leak(Box::new(Server::start(cluster::shared(), Options::default()).await));
+    server.clock.advance(-3 * HOUR);
+    let tenant = Tenant::on(server).await;
+    server.clock.advance(3 * HOUR);
+    server.clock.stop();
+    tenant.set(&json!({ "limits": { "tenant": { "read": { "sustained": LIMIT } } } })).await;
+    let read = async || tenant.get("Patient/none", &tenant.all()).await;
+    for (what, jump) in [("E22 an hour back", -HOUR), ("E22 an hour ahead", HOUR), ("E22 two hours back", -2 * HOUR)] {
+        // given a window that is full
+        for _ in 0..LIMIT {
+            read().await.expect(404);
+        }
+        read().await.expect(429);
+        // when the clock jumps
+        server.clock.advance(jump);
+        if jump < 0 {
+            // then time that did not pass makes no room, and none that is to come twice takes it away
+            let limited = read().await.expect(429);
+            let wait: i64 = limited.header("retry-after").parse().expect("seconds");
+            assert!((1..=60).contains(&wait), "{what}: {wait}");
+            server.clock.advance(wait);
+        }
+        read().await.expect(404);
+        server.clock.advance(120);
+    }
 }

@@ -1,6 +1,9 @@
 //! E01, E02 and E05: the server is killed, or told to stop, in the middle of work.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use vitals_tests::{
     Caller, Chance, Checker,
@@ -13,8 +16,6 @@ use vitals_tests::{
 const CALLERS: usize = 6;
 /// Entries of the transaction that it happens in.
 const ENTRIES: u64 = 500;
-/// How long such a transaction takes about, in milliseconds; nothing is optimised here.
-const TAKES: u64 = 1_500;
 
 /// A served tenant on a database that stays.
 struct World {
@@ -83,11 +84,16 @@ async fn e01_a_server_that_is_killed_in_the_middle_of_work_loses_nothing() {
 async fn e02_a_server_that_is_killed_in_a_large_transaction_leaves_all_of_it_or_nothing() {
     let (mut world, seed, checker) = (World::begin().await, fault_seed("E02"), Arc::new(Checker::default()));
     let mut chance = Chance(seed);
+    // One that is left alone says how long it takes here.
+    let mut caller = Caller::new(&checker, &world.place.base, &world.place.token, "alone", seed);
+    let began = Instant::now();
+    assert!(caller.transaction_of(ENTRIES).await, "it is answered");
+    let takes = u64::try_from(began.elapsed().as_micros()).expect("short");
     for round in 0..fault_rounds(3) {
         let (base, token) = (world.place.base.clone(), world.place.token.clone());
         let mut caller = Caller::new(&checker, &base, &token, &format!("r{round}"), seed.wrapping_add(round));
         let sent = tokio::spawn(async move { caller.transaction_of(ENTRIES).await });
-        tokio::time::sleep(Duration::from_millis(chance.below(TAKES))).await;
+        tokio::time::sleep(Duration::from_micros(chance.below(takes))).await;
         world.down().process.kill();
         println!("E02: answered {}", sent.await.expect("the caller ends"));
         world.again().await;

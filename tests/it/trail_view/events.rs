@@ -349,3 +349,31 @@ async fn a04_another_tenants_events_are_not_there_in_any_way() {
     assert_eq!(sites, BTreeSet::from([a.name.to_string()]));
     ledger::each_left_one_record().await;
 }
+
+#[tokio::test]
+async fn a04_no_grant_opens_another_tenants_trail() {
+    let (hospital, lab) = (Tenant::fresh().await, Tenant::fresh().await);
+    let scope = "system/*.rs system/AuditEvent.rs vitals:read";
+    hospital.grant(&lab, scope).await;
+    let token = lab
+        .delegate_with(
+            "audit:read admin:users system/AuditEvent.rs",
+            &[(&hospital, "system/*.rs system/AuditEvent.rs audit:read")],
+        )
+        .sign();
+    // What was granted is there; the trail, whatever the grant and the token say of it, is not.
+    hospital.get("Observation", &token).await.expect(200);
+    let record = search(&hospital, "?_count=1", &hospital.token("audit:read").sign()).await.remove(0);
+    let id = record["id"].as_str().expect("an id");
+    for path in ["AuditEvent".to_owned(), format!("AuditEvent/{id}"), "AuditEvent?patient=p1".to_owned()] {
+        hospital.get(&path, &token).await.expect_outcome(403, "forbidden");
+    }
+    let form = hospital.request(Method::POST, "AuditEvent/_search", &token);
+    let form = form.header("content-type", "application/x-www-form-urlencoded").body("patient=p1");
+    Answer::of(form).await.expect_outcome(403, "forbidden");
+    Answer::of(hospital.admin(Method::GET, "audit", &token)).await.expect(403);
+    // The caller's own trail is open to it, and shows what it asked of the other.
+    let own = search(&lab, "?_count=1000", &token).await;
+    assert!(own.iter().any(|event| event["source"]["site"] == hospital.name.as_str()), "{own:?}");
+    ledger::each_left_one_record().await;
+}

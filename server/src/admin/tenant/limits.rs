@@ -34,7 +34,8 @@ struct Client {
 
 #[derive(Serialize)]
 struct Window {
-    window: &'static str,
+    #[serde(rename = "window")]
+    name: &'static str,
     seconds: u64,
     quota: u64,
     used: u64,
@@ -44,7 +45,7 @@ struct Window {
 impl Window {
     fn of(reading: &Reading) -> Self {
         Self {
-            window: reading.span.name(),
+            name: reading.span.name(),
             seconds: reading.span.millis() / 1_000,
             quota: reading.limit,
             used: reading.used,

@@ -154,25 +154,5 @@ fn administration() -> Map<String, Value> {
         ],
         &["sessions", "approvals"],
     );
-    let windows = || {
-        let window = [
-            ("window", json!({ "type": "string", "enum": ["burst", "sustained", "daily"] })),
-            ("seconds", number()),
-            ("quota", number()),
-            ("used", number()),
-            ("remaining", number()),
-        ];
-        list(&object(&window, &["window", "seconds", "quota", "used", "remaining"]))
-    };
-    let client = object(&[("client", text()), ("windows", windows())], &["client", "windows"]);
-    let limit = object(
-        &[("category", text()), ("windows", windows()), ("clients", list(&client))],
-        &["category", "windows", "clients"],
-    );
-    put(
-        "Limits",
-        &[("tenant", text()), ("tier", text()), ("shared", json!({ "type": "boolean" })), ("limits", list(&limit))],
-        &["tenant", "tier", "shared", "limits"],
-    );
     schemas
 }

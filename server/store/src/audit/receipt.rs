@@ -147,6 +147,7 @@ pub(super) async fn chains(connection: &mut PgConnection) -> Result<Vec<String>,
     chains.map_err(|error| AuditError::of("audit.receipts", error))
 }
 
+#[derive(Clone, Copy)]
 struct Columns<'a> {
     chain: &'a str,
     writer: i64,

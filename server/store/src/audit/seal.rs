@@ -248,25 +248,14 @@ struct Runs<'c> {
 impl Runs<'_> {
     fn add(&mut self, writer: i64, sequence: i64, time: i64, row: &Exported) {
         let runs = self.open.entry(writer).or_default();
-        let found = runs.iter_mut().find(|run| run.last + 1 == sequence && run.hash == row.previous);
-        let run = match found {
-            Some(run) => run,
-            None => {
-                let (previous, hash) = (row.previous, row.hash);
-                runs.push(Run {
-                    writer,
-                    first: sequence,
-                    last: sequence,
-                    previous,
-                    hash,
-                    followed: Vec::new(),
-                    latest: time,
-                });
-                // It was just put there.
-                let at = runs.len() - 1;
-                &mut runs[at]
-            }
-        };
+        let found = runs.iter().position(|run| run.last + 1 == sequence && run.hash == row.previous);
+        let at = found.unwrap_or(runs.len());
+        if found.is_none() {
+            let (previous, hash) = (row.previous, row.hash);
+            let (first, last, followed) = (sequence, sequence, Vec::new());
+            runs.push(Run { writer, first, last, previous, hash, followed, latest: time });
+        }
+        let run = &mut runs[at];
         run.last = sequence;
         run.hash = row.hash;
         run.latest = run.latest.max(time);

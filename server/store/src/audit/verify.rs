@@ -127,13 +127,11 @@ impl<'a> Verify<'a> {
 /// Reads and verifies the trail as it is at this moment.
 pub async fn verify(read_url: &str, what: Verify<'_>) -> Result<Verification, AuditError> {
     let mut beside = AuditReader::open(read_url).await?;
-    let mut chains: BTreeSet<String> = match what.only {
-        Some(chain) => BTreeSet::from([chain.to_owned()]),
-        None => {
-            let sealed = receipt::chains(beside.connection()).await?;
-            beside.chains().await?.into_iter().chain(sealed).collect()
-        }
-    };
+    let mut chains: BTreeSet<String> = what.only.into_iter().map(str::to_owned).collect();
+    if what.only.is_none() {
+        chains.extend(beside.chains().await?);
+        chains.extend(receipt::chains(beside.connection()).await?);
+    }
     let named = what.heads.iter().chain(what.head_faults.iter().map(|(head, _)| head)).map(|head| &head.chain);
     chains.extend(named.filter(|chain| what.only.is_none_or(|only| only == *chain)).cloned());
 
@@ -202,8 +200,7 @@ impl Chain<'_> {
         let (examiner, looked) = looking.await.map_err(|_| AuditError::Inconsistent("record"))?;
         fetched?;
         looked?;
-        let (records, (fault, ends), beside) = examiner.finish();
-        Ok((Found { records, sealed, fault, ends }, beside))
+        Ok(examiner.finish(sealed))
     }
 }
 

@@ -162,10 +162,8 @@ impl State {
 
     fn may_take(&self, role: &TenantRole, work: Work) -> bool {
         let (held, searching) = self.sides.get(role).map_or((0, 0), |side| (side.held, side.searching));
-        let searches = match self.seen.is_alone(role) {
-            true => self.limits.searches,
-            false => self.limits.searches.min(self.limits.searches_beside_others),
-        };
+        let beside = if self.seen.is_alone(role) { usize::MAX } else { self.limits.searches_beside_others };
+        let searches = self.limits.searches.min(beside);
         self.in_use < self.limits.connections
             && held < self.limits.per_tenant
             && (work == Work::Other || searching < searches)

@@ -35,14 +35,14 @@ async fn begun_in_july(name: &str) -> Trail {
 
 #[derive(Default)]
 struct Lines {
-    lines: Vec<String>,
+    written: Vec<String>,
     ended: bool,
     full: bool,
 }
 
 impl ExportRows for Lines {
     fn row(&mut self, row: &Exported) -> io::Result<()> {
-        self.lines.push(row.line());
+        self.written.push(row.line());
         Ok(())
     }
 
@@ -59,7 +59,7 @@ async fn sealed(trail: &Trail, month: &str, afterwards: Afterwards) -> Result<(S
     let mut lines = Lines::default();
     let done = seal(&mut admin, &what, &mut lines).await?;
     assert!(lines.ended);
-    Ok((done, lines.lines))
+    Ok((done, lines.written))
 }
 
 async fn verified(trail: &Trail, heads: &[Head]) -> Verification {

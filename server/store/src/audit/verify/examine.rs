@@ -7,7 +7,7 @@ use uuid::Uuid;
 use vitals_access::audit;
 
 use super::{
-    Reason,
+    Found, Reason,
     kept::Kept,
     link::{Fault, Link, Links},
     said::Said,
@@ -17,7 +17,7 @@ use crate::{
         AuditError, AuditReader, Derived,
         derived::KnownKeys,
         read::{answer, hash_at},
-        row::{Hash, NOTHING},
+        row::NOTHING,
     },
     millis::Millis,
 };
@@ -61,11 +61,12 @@ impl Examiner {
         (self, Ok(()))
     }
 
-    /// Where each writer ends, and the first fault; the reader for the next chain.
-    pub(super) fn finish(mut self) -> (u64, (Option<Fault>, Vec<(i64, i64, Hash)>), AuditReader) {
+    /// All records have come: what the chain turned out to be, and the reader for the next one.
+    pub(super) fn finish(mut self, sealed: u64) -> (Found, AuditReader) {
         let (fault, ends) = self.links.finish();
-        let fault = self.kept.missed(&ends).fold(fault, Fault::earlier);
-        (self.records, (fault, ends), self.beside)
+        let missed = fault.into_iter().chain(self.kept.missed(&ends));
+        let fault = missed.reduce(Fault::earlier);
+        (Found { records: self.records, sealed, fault, ends }, self.beside)
     }
 
     fn take(&mut self, row: &PgRow) -> Result<(), AuditError> {

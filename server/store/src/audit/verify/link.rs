@@ -33,12 +33,9 @@ struct Strand {
 }
 
 impl Fault {
-    /// Of two faults the one at the smaller writer and sequence; the one known first, where both are at one place.
-    pub(super) fn earlier(known: Option<Self>, other: Self) -> Option<Self> {
-        match known {
-            Some(known) if (known.writer, known.sequence) <= (other.writer, other.sequence) => Some(known),
-            _ => Some(other),
-        }
+    /// Of two faults the one at the smaller writer and sequence; the first, where both are at one place.
+    pub(super) fn earlier(self, other: Self) -> Self {
+        if (self.writer, self.sequence) <= (other.writer, other.sequence) { self } else { other }
     }
 }
 
@@ -133,7 +130,8 @@ struct FirstFault(Option<Fault>);
 
 impl FirstFault {
     fn note(&mut self, writer: i64, sequence: i64, reason: Reason) {
-        self.0 = Fault::earlier(self.0, Fault { writer, sequence, reason });
+        let fault = Fault { writer, sequence, reason };
+        self.0 = Some(self.0.map_or(fault, |known| known.earlier(fault)));
     }
 }
 
