@@ -208,17 +208,17 @@ impl AuditWriter {
     }
 }
 
+/// How heads get to who keeps them.
+type HeadsSender = mpsc::UnboundedSender<Vec<Head>>;
+
 /// Starts the task that keeps heads, where they are kept: how often it wants some, how it gets them, and the task.
 fn keeping(
     heads: Option<HeadsOptions>,
     writer: i64,
     figures: &Arc<AuditFigures>,
     clock: &Arc<dyn Clock>,
-) -> (Duration, Option<mpsc::UnboundedSender<Vec<Head>>>, Option<JoinHandle<()>>) {
+) -> (Duration, Option<HeadsSender>, Option<JoinHandle<()>>) {
     let Some(options) = heads else { return (heads::EVERY, None, None) };
-    if let Err(error) = heads::remember_key(&options.folder, &options.witness) {
-        tracing::error!(%error, "the key of the audit heads cannot be put beside them");
-    }
     let every = options.every;
     let (taken, waiting) = mpsc::unbounded_channel();
     let keeper = Keeper::new(options, Of::Writer(writer));

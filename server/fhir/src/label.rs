@@ -20,27 +20,23 @@ pub fn labelled(text: &str, tenant: &str) -> Option<String> {
     label.push('}');
 
     let mut out = String::with_capacity(text.len() + label.len() + 16);
-    match meta.get("tag").filter(|tag| tag.kind() == Kind::Array) {
-        Some(tags) => {
-            out.push_str(text.get(..tags.span().start)?);
-            out.push('[');
-            for tag in tags.items().filter(|tag| !names_a_tenant(*tag)) {
-                out.push_str(tag.raw());
-                out.push(',');
-            }
-            out.push_str(&label);
-            out.push(']');
-            out.push_str(text.get(tags.span().end..)?);
+    let rest = if let Some(tags) = meta.get("tag").filter(|tag| tag.kind() == Kind::Array) {
+        out.push_str(text.get(..tags.span().start)?);
+        out.push('[');
+        for tag in tags.items().filter(|tag| !names_a_tenant(*tag)) {
+            out.push_str(tag.raw());
+            out.push(',');
         }
-        None => {
-            let end = meta.span().end.checked_sub(1)?;
-            out.push_str(text.get(..end)?);
-            out.push_str(if meta.is_empty() { r#""tag":["# } else { r#","tag":["# });
-            out.push_str(&label);
-            out.push(']');
-            out.push_str(text.get(end..)?);
-        }
-    }
+        tags.span().end
+    } else {
+        let end = meta.span().end.checked_sub(1)?;
+        out.push_str(text.get(..end)?);
+        out.push_str(if meta.is_empty() { r#""tag":["# } else { r#","tag":["# });
+        end
+    };
+    out.push_str(&label);
+    out.push(']');
+    out.push_str(text.get(rest..)?);
     Some(out)
 }
 

@@ -20,7 +20,7 @@ use crate::config::SyslogAddress;
 mod file;
 mod syslog;
 
-pub use file::{FOLDER_MODE, keep_receipts, keys_beside, read_all, remember_key};
+pub use file::{keep_receipts, keys_beside, read_all};
 
 /// How often heads are kept: what is newer than this, nobody can miss.
 pub const EVERY: Duration = Duration::from_mins(1);
@@ -71,13 +71,23 @@ pub struct Keeper {
     pending: BTreeMap<String, Head>,
     /// On disk, and not told to the syslog yet.
     unsent: Vec<String>,
+    /// Whether the public key lies beside the lines.
+    is_keyed: bool,
 }
 
 impl Keeper {
     /// One that has written nothing yet.
     pub fn new(options: HeadsOptions, of: Of) -> Self {
         let HeadsOptions { folder, syslog, witness, .. } = options;
-        Self { folder, of, signer: HeadSigner::new(witness), syslog, pending: BTreeMap::new(), unsent: Vec::new() }
+        Self {
+            folder,
+            of,
+            signer: HeadSigner::new(witness),
+            syslog,
+            pending: BTreeMap::new(),
+            unsent: Vec::new(),
+            is_keyed: false,
+        }
     }
 
     /// Writes these heads down, and what could not be written before. What fails now is tried again the next time.
@@ -85,6 +95,10 @@ impl Keeper {
         self.pending.extend(heads.into_iter().map(|head| (head.chain.clone(), head)));
         if !self.pending.is_empty() {
             let now = clock.now();
+            if !self.is_keyed {
+                file::remember_key(&self.folder, self.signer.witness())?;
+                self.is_keyed = true;
+            }
             let lines: Vec<String> = self.pending.values().map(|head| self.signer.sign(head, now)).collect();
             let (folder, of, text) = (self.folder.clone(), self.of, lines.join("\n") + "\n");
             let written = tokio::task::spawn_blocking(move || file::append(&folder, of, now.date_naive(), &text));

@@ -23,7 +23,7 @@ pub async fn run(settings: &Settings, command: GrantCommand, json: bool) -> Resu
     settings.check_serving().map_err(|error| CommandError::usage(error.to_string()))?;
     let opened = Opened::of(settings, Needs::Serving).await?;
     let done = match command {
-        GrantCommand::Create(args) => create(&opened, args, json).await,
+        GrantCommand::Create(args) => Box::pin(create(&opened, args, json)).await,
         GrantCommand::List(args) => list(&opened, &args, json).await,
         GrantCommand::Show(args) => show(&opened, &args, json).await,
         GrantCommand::Revoke(args) => revoke(&opened, &args, json).await,

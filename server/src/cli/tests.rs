@@ -76,7 +76,7 @@ fn lines_of_the_contract_are_accepted_and_wrong_ones_are_usage_errors() {
         "grant create --from mercy --to Grace --scope x --purpose TREAT --expires 1d",
         "grant revoke",
         "import --tenant mercy",
-        "audit tail --lines 0",
+        "audit tail --lines -1",
     ];
     for line in refused {
         let error = parse(line).expect_err(line);

@@ -164,9 +164,10 @@ fn claims(directory: &Directory, tenant: &Tenant, args: &TokenArgs, jti: &str, n
     put("jti", jti.into());
     put("tenant_id", tenant.name.as_str().into());
     // As it was given, but for what is asked for by an option.
-    let scope = match args.delegated && !args.scope.split(' ').any(|scope| scope == grants::DELEGATED) {
-        true => format!("{} {}", args.scope, grants::DELEGATED).trim_start().to_owned(),
-        false => args.scope.clone(),
+    let scope = if args.delegated && !args.scope.split(' ').any(|scope| scope == grants::DELEGATED) {
+        format!("{} {}", args.scope, grants::DELEGATED).trim_start().to_owned()
+    } else {
+        args.scope.clone()
     };
     put("scope", scope.into());
     let optional = [

@@ -62,16 +62,13 @@ pub struct Fanned<R: vitals_fhir::resource::Resource> {
 }
 
 /// One page of a search over several tenants. The order must be in each query, and the same in all.
-pub async fn search<R: Table>(
+pub async fn search<R: Table + Clone + Send + 'static>(
     pool: &TenantPool,
     sources: &[Source<R>],
     direction: Direction,
     count: usize,
     is_first: bool,
-) -> Fanned<R>
-where
-    R: Clone + Send + 'static,
-{
+) -> Fanned<R> {
     let places: HashMap<i32, usize> = sources.iter().enumerate().map(|(at, one)| (number(&one.access), at)).collect();
     let mut told = vec![Told::default(); sources.len()];
     let starts = sources.iter().map(|source| (number(&source.access), source.place.clone()));
@@ -130,10 +127,12 @@ async fn page<R: Table>(
 }
 
 /// How many each tenant has on all pages, where that was asked for or is plain. Each is counted by itself.
-async fn count_each<R: Table>(pool: &TenantPool, sources: &[Source<R>], told: &mut [Told], whole: bool)
-where
-    R: Clone + Send + 'static,
-{
+async fn count_each<R: Table + Clone + Send + 'static>(
+    pool: &TenantPool,
+    sources: &[Source<R>],
+    told: &mut [Told],
+    whole: bool,
+) {
     let mut works = Vec::new();
     for (at, (source, told)) in sources.iter().zip(told.iter_mut()).enumerate() {
         let wanted = source.query.shown == Shown::Count || source.query.total == Total::Counted;
@@ -162,14 +161,11 @@ async fn total<R: Table>(pool: TenantPool, access: Arc<Access>, query: Query<R>)
 }
 
 /// What each of several tenants has at one id.
-pub async fn read<R: Table>(
+pub async fn read<R: Table + Clone + Send + 'static>(
     pool: &TenantPool,
     tenants: &[Arc<Access>],
     id: &Id<R>,
-) -> Vec<(usize, Result<Versioned<R>, Failure>)>
-where
-    R: Clone + Send + 'static,
-{
+) -> Vec<(usize, Result<Versioned<R>, Failure>)> {
     let works = tenants.iter().enumerate().map(|(at, access)| {
         let work = one(pool.clone(), Arc::clone(access), id.clone());
         (i32::try_from(at).unwrap_or(i32::MAX), Box::pin(work) as Work<Versioned<R>>)

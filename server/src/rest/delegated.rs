@@ -249,14 +249,11 @@ async fn run(asking: &mut Asking<'_>, operation: &Operation, address: &Fhir<'_>)
     }
 }
 
-async fn run_on<R: Table>(
+async fn run_on<R: Table + Clone + Send + 'static>(
     asking: &mut Asking<'_>,
     operation: &Operation,
     address: &Fhir<'_>,
-) -> Result<Response, Failure>
-where
-    R: Clone + Send + 'static,
-{
+) -> Result<Response, Failure> {
     let mut pairs = asking.query.clone();
     if let Fhir::Instance(_, id) = *address {
         return read::read::<R>(asking, id).await;

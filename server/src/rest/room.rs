@@ -11,6 +11,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// Room is taken in steps of so many kilobytes.
 const STEP: usize = 64;
 
+/// A body of more than this is a large one of its kind. It gets as much address space as it may have at once: to grow by
+/// doubling would hold it twice while it is copied, and what is not written to takes no memory.
+const LARGE: usize = 1 << 20;
+/// Where it may have no more than this; larger ones grow.
+const AT_ONCE: usize = 8 << 20;
+
 /// The room that one request takes; given back when it is dropped.
 #[derive(Debug)]
 pub struct Room {
@@ -50,6 +56,9 @@ impl Room {
                 return Err(Unread::TooLarge);
             }
             self.hold(bytes.len() + chunk.len())?;
+            if bytes.len() >= LARGE && bytes.capacity() < limit && limit <= AT_ONCE {
+                bytes.reserve_exact(limit - bytes.len());
+            }
             bytes.extend_from_slice(&chunk);
         }
         Ok(bytes)

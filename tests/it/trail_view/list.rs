@@ -37,7 +37,7 @@ async fn a04_only_who_holds_the_scope_sees_the_trail_and_only_of_the_own_tenant(
         let unknown = ask(a, &format!("audit/{never}"), &officer).await;
         assert_eq!(known.anonymous(id), unknown.anonymous(never));
     }
-    for reserved in ["server", b.name.as_str(), "t_abcdefghijklmnopqrstuvwxyz", "server%00", "..%2fserver"] {
+    for reserved in ["server", b.name.as_str(), "t_server", "server%00", "..%2fserver"] {
         let answer = ask(a, &format!("audit/{reserved}"), &officer).await;
         assert!(matches!(answer.status, 403 | 404), "{reserved}: {}", answer.status);
     }

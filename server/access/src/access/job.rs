@@ -102,7 +102,7 @@ mod tests {
             scopes: "system/Observation.cu user/*.rs patient/*.rs".to_owned(),
             created: DateTime::UNIX_EPOCH,
         };
-        let ticket = JobTicket::from_stored_row(job);
+        let ticket = JobTicket { job };
         assert_eq!((ticket.id(), ticket.kind()), (Uuid::from_u128(7), "import"));
         let access = ticket.access();
         assert_eq!(access.jti(), Some("00000000-0000-0000-0000-000000000007"));

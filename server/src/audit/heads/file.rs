@@ -15,7 +15,7 @@ use vitals_store::audit::KeptHeads;
 use super::Of;
 
 /// The folder is its owner's alone.
-pub const FOLDER_MODE: u32 = 0o700;
+const FOLDER_MODE: u32 = 0o700;
 /// So are the files: they name tenants' roles.
 const FILE_MODE: u32 = 0o600;
 /// The public keys that lines in the folder are signed with, as a JWK Set.
@@ -62,7 +62,7 @@ fn make(folder: &Path) -> io::Result<()> {
 
 /// Puts the public key beside the lines, where it is not there yet, so that they can be checked without us. Whoever may
 /// change the lines may change this as well: an auditor keeps a copy, or asks for it with `vitals audit key`.
-pub fn remember_key(folder: &Path, witness: &Witness) -> io::Result<()> {
+pub(super) fn remember_key(folder: &Path, witness: &Witness) -> io::Result<()> {
     make(folder)?;
     let path = folder.join(KEYS);
     let text = match fs::read_to_string(&path) {

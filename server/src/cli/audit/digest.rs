@@ -260,7 +260,8 @@ mod tests {
         let digest = counts.digest("mercy", day, &BTreeSet::from(["lab"]));
 
         assert_eq!(digest["unusual"]["subjects"], json!([{ "name": "curious", "count": 121, "mean": 40.0 }]));
-        assert_eq!(digest["unusual"]["clients"], json!([]));
+        // The steady one's and the curious one's are of one program.
+        assert_eq!(digest["unusual"]["clients"], json!([{ "name": "app", "count": 243, "mean": 80.0 }]));
         let names = |of: &str| -> Vec<&str> {
             digest["new"][of].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect()
         };

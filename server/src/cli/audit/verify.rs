@@ -40,12 +40,11 @@ impl Witnesses {
             return Ok(Self { keys, kept: KeptHeads::default() });
         }
         let failed = |error| CommandError::new(format!("cannot read the heads in {}: {error}", folder.display()));
-        let keys = match keys {
-            Some(keys) => keys,
-            None => {
-                print::note("without the master key, the signatures of heads are checked with the key beside them");
-                heads::keys_beside(folder).map_err(failed)?
-            }
+        let keys = if let Some(keys) = keys {
+            keys
+        } else {
+            print::note("without the master key, the signatures of heads are checked with the key beside them");
+            heads::keys_beside(folder).map_err(failed)?
         };
         let kept = heads::read_all(folder, &keys).map_err(failed)?;
         if named.is_some() && kept.heads.is_empty() && kept.faults.is_empty() {

@@ -114,7 +114,8 @@ fn push_totals(out: &mut String, aside: &Aside<'_>) {
     }
     if aside.silent.is_empty() {
         let sum: u64 = aside.totals.iter().map(|(_, total)| total).sum();
-        out.push_str(&format!(r#","total":{sum}"#));
+        out.push_str(r#","total":"#);
+        out.push_str(&sum.to_string());
     }
     out.push_str(r#","_total":{"extension":["#);
     for (place, (tenant, total)) in aside.totals.iter().enumerate() {
@@ -123,7 +124,11 @@ fn push_totals(out: &mut String, aside: &Aside<'_>) {
         }
         out.push_str(r#"{"extension":[{"url":"tenant","valueCode":"#);
         push_string(out, tenant);
-        out.push_str(&format!(r#"}},{{"url":"total","valueUnsignedInt":{total}}}],"url":"{TENANT_TOTAL}"}}"#));
+        out.push_str(r#"},{"url":"total","valueUnsignedInt":"#);
+        out.push_str(&total.to_string());
+        out.push_str(r#"}],"url":"#);
+        push_string(out, TENANT_TOTAL);
+        out.push('}');
     }
     out.push_str("]}");
 }

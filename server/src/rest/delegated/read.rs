@@ -20,10 +20,10 @@ use crate::{
 };
 
 /// Answers with the one resource that a tenant has at this id.
-pub(super) async fn read<R: Table>(asking: &mut Asking<'_>, id: &str) -> Result<Response, Failure>
-where
-    R: Clone + Send + 'static,
-{
+pub(super) async fn read<R: Table + Clone + Send + 'static>(
+    asking: &mut Asking<'_>,
+    id: &str,
+) -> Result<Response, Failure> {
     let id = fhir::id::<R>(id)?;
     let denied = || Failure::from(Denied { resource: R::TYPE, letter: Letter::Read });
     let mut asked = Vec::new();
@@ -64,7 +64,7 @@ where
     }
     // Who cannot answer may have one as well: then nobody knows that this is the one that is meant.
     if let Some((at, failure)) = away {
-        return Err(cannot_say(asking.parts[at].name(), failure));
+        return Err(cannot_say(asking.parts[at].name(), failure.reason));
     }
     let Some((at, resource)) = found.pop() else { return Err(deleted.unwrap_or_else(|| Failure::not_found(&id))) };
     if asking.incoming.seen().has(resource.version, resource.last_updated) {
@@ -89,7 +89,7 @@ fn several<R: Table>(asking: &Asking<'_>, found: &[(usize, Versioned<R>)]) -> Fa
     )
 }
 
-fn cannot_say(tenant: &str, failure: Failure) -> Failure {
+fn cannot_say(tenant: &str, reason: &'static str) -> Failure {
     let issue = Issue::error(
         IssueCode::Transient,
         format!(
@@ -97,5 +97,5 @@ fn cannot_say(tenant: &str, failure: Failure) -> Failure {
              one tenant, or try again shortly."
         ),
     );
-    Failure { kind: Kind::Unavailable, issues: vec![issue], reason: failure.reason }
+    Failure { kind: Kind::Unavailable, issues: vec![issue], reason }
 }

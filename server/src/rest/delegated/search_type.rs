@@ -26,10 +26,10 @@ use crate::{
 };
 
 /// Answers with a page.
-pub(super) async fn search<R: Table>(asking: &mut Asking<'_>, pairs: Vec<(String, String)>) -> Result<Response, Failure>
-where
-    R: Clone + Send + 'static,
-{
+pub(super) async fn search<R: Table + Clone + Send + 'static>(
+    asking: &mut Asking<'_>,
+    pairs: Vec<(String, String)>,
+) -> Result<Response, Failure> {
     let now = asking.app.clock.now().timestamp_millis();
     let key = &asking.app.master_key;
     let (pairs, places) = match list::page_token(&pairs)? {
