@@ -151,7 +151,7 @@ impl Rule {
         if !self.limits.iter().all(fits) {
             return None;
         }
-        let mut terms: Vec<Term> = self.compartment(who)?.into_iter().collect();
+        let mut terms: Vec<Term> = self.compartment(who)?;
         terms.extend(self.limits.iter().cloned());
         Some(AllOf(terms))
     }
@@ -162,11 +162,12 @@ impl Rule {
         if self.types != Types::Trail || !self.letters.contain(letter) || !self.limits.is_empty() {
             return None;
         }
-        Some(AllOf(self.compartment(who)?.into_iter().collect()))
+        Some(AllOf(self.compartment(who)?))
     }
 
-    /// The compartment that the scope is confined to, where it is to one; nothing where it reaches nobody.
-    fn compartment(&self, who: Who<'_>) -> Option<Option<Term>> {
+    /// The compartment that the scope is confined to: no term where it is to none, and nothing at all where it reaches
+    /// nobody.
+    fn compartment(&self, who: Who<'_>) -> Option<Vec<Term>> {
         let id = match (self.context, who.user) {
             (Context::System, _) | (Context::User, User::Whole) => None,
             (Context::Ours, _) => who.patient,
@@ -174,6 +175,6 @@ impl Rule {
             (Context::User, User::Patient(id)) => Some(id.as_str()),
             (Context::User, User::Nobody) => return None,
         };
-        Some(id.map(|id| Term::PatientIs(id.to_owned())))
+        Some(id.map(|id| Term::PatientIs(id.to_owned())).into_iter().collect())
     }
 }
