@@ -55,11 +55,11 @@ pub fn asked<'p>(address: &Fhir<'p>, method: &poem::http::Method) -> Result<Aske
         Fhir::Validate(kind) => (kind, "", "", &[Code::Validate]),
         Fhir::InstanceValidate(kind, id) => (kind, id, "", &[Code::ValidateInstance]),
         Fhir::InstanceVersion(kind, id, version) => (kind, id, version, &[Code::Vread]),
-        Fhir::System => return Err(not_offered("POST")),
-        Fhir::Trail | Fhir::TrailRecord(_) => return Err(not_offered("GET, HEAD")),
-        Fhir::TrailSearch => return Err(not_offered("POST")),
+        Fhir::System | Fhir::TrailSearch => return Err(not_offered("POST")),
         Fhir::NotOffered => return Err(not_offered("")),
-        Fhir::Metadata | Fhir::SmartConfiguration => return Err(not_offered("GET, HEAD")),
+        Fhir::Metadata | Fhir::SmartConfiguration | Fhir::Trail | Fhir::TrailRecord(_) => {
+            return Err(not_offered("GET, HEAD"));
+        }
         Fhir::Nothing => return Err(nothing()),
     };
     let name = if *method == poem::http::Method::HEAD { "GET" } else { method.as_str() };

@@ -280,11 +280,13 @@ pub fn fhir(path: &str) -> Fhir<'_> {
     match parts.as_slice() {
         [""] => Fhir::System,
         ["metadata"] => Fhir::Metadata,
-        ["_history" | "_search"] => Fhir::NotOffered,
+        ["_history" | "_search"]
+        | [AUDIT_EVENT, "_history"]
+        | [AUDIT_EVENT, _, "_history"]
+        | [AUDIT_EVENT, _, "_history", _] => Fhir::NotOffered,
         [".well-known", "smart-configuration"] => Fhir::SmartConfiguration,
         [AUDIT_EVENT] => Fhir::Trail,
         [AUDIT_EVENT, "_search"] => Fhir::TrailSearch,
-        [AUDIT_EVENT, "_history"] | [AUDIT_EVENT, _, "_history"] | [AUDIT_EVENT, _, "_history", _] => Fhir::NotOffered,
         [AUDIT_EVENT, operation] if operation.starts_with('$') => Fhir::Nothing,
         [AUDIT_EVENT, id] => Fhir::TrailRecord(id),
         [name, rest @ ..] => match (ResourceType::named(name), rest) {

@@ -125,7 +125,10 @@ impl Form {
         let text = match self {
             Self::Json => json!({ "records": records, "next": next }).to_string(),
             Self::Csv => CSV_HEAD.to_owned() + &records.iter().map(csv_line).collect::<String>(),
-            Self::Lines => records.into_iter().map(|record| format!("{}\n", Value::Object(record))).collect(),
+            Self::Lines => {
+                let lines = records.into_iter().map(|record| Value::Object(record).to_string());
+                lines.flat_map(|line| [line, "\n".to_owned()]).collect()
+            }
         };
         let mut response = Response::builder().status(StatusCode::OK).body(Body::from_string(text));
         let headers = response.headers_mut();
