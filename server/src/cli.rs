@@ -132,7 +132,7 @@ pub async fn run() -> Exit {
         args::Command::Client(command) => client::run(&settings, command, json).await,
         args::Command::User(command) => user::run(&settings, command, json).await,
         args::Command::ApiKey(command) => api_key::run(&settings, command, json).await,
-        args::Command::Grant(command) => grant::run(&settings, command, json).await,
+        args::Command::Grant(command) => Box::pin(grant::run(&settings, command, json)).await,
         args::Command::Key(command) => key::run(&settings, command, json).await,
         args::Command::Issuer(command) => issuer::run(&settings, command, json).await,
         args::Command::Limits(command) => limits::run(&settings, command, json).await,

@@ -167,7 +167,7 @@ fn record(number: usize, tenant: usize, time: DateTime<Utc>) -> AuditRecord {
     record.resource_type = text("Observation".to_owned());
     record.request_id = text(uuid::Uuid::new_v4().to_string());
     record.address = text(format!("192.0.2.{}", number % 50));
-    if number / TENANTS % SEARCHES == 0 {
+    if (number / TENANTS).is_multiple_of(SEARCHES) {
         "search-type".clone_into(&mut record.action);
         record.patients = (0..DISCLOSED).map(patient).collect();
         record.count = Some(50);
@@ -176,7 +176,7 @@ fn record(number: usize, tenant: usize, time: DateTime<Utc>) -> AuditRecord {
         record.patient = text(patient(0));
     }
     record.allowed(200);
-    if number % 501 == 0 {
+    if number.is_multiple_of(501) {
         record.denied(404, "not found or out of reach");
     }
     record

@@ -39,35 +39,34 @@ pub async fn run(folder: &Folder, postgres: &Postgres, table: &mut Table) {
     let mut took = Duration::ZERO;
     for batch in records.chunks(BATCH) {
         let batch: Vec<&AuditRecord> = batch.iter().collect();
-        let begun = Instant::now();
+        let start = Instant::now();
         let outcomes = appender.append(&batch).await.expect("the audit database takes records");
-        took += begun.elapsed();
+        took += start.elapsed();
         assert!(outcomes.iter().all(|outcome| *outcome == Outcome::Written));
         // As often as the server does, and not counted: it waits for the disk and for nothing of ours.
         appender.flush().await.expect("a flush");
     }
     let ours = count / took.as_secs_f64();
 
-    let copied = copied(postgres, folder, &records);
+    let alone = count / copied(postgres, folder, &records).as_secs_f64();
     table.row("records appended by one writer, 1,024 at once", ours, "/s", &Limit::Asked(APPENDED));
-    let alone = count / copied.as_secs_f64();
     table.row("the same", ours, "/s", &Limit::Measured(alone, "COPY of the same rows"));
 
     let names = HashMap::new();
-    let begun = Instant::now();
+    let start = Instant::now();
     let what = Verify { only: Some(CHAIN), ..Verify::everything(&names) };
     let verified = verify(&postgres.urls().audit_read, what).await.expect("a verification");
-    let ours = count / begun.elapsed().as_secs_f64();
+    let ours = count / start.elapsed().as_secs_f64();
     assert!(verified.ok && verified.records == u64::try_from(records.len()).expect("few"), "{verified:?}");
     table.row("records verified", ours, "/s", &Limit::Asked(VERIFIED));
     let alone = count / read(postgres).as_secs_f64();
     table.row("the same", ours, "/s", &Limit::Measured(alone, "COPY of the same rows out"));
     let texts: Vec<String> = records.iter().map(|record| record.canonical(1, 1)).collect();
-    let begun = Instant::now();
+    let start = Instant::now();
     for text in &texts {
         black_box(audit::hash(&[0; 32], text));
     }
-    let alone = count / begun.elapsed().as_secs_f64();
+    let alone = count / start.elapsed().as_secs_f64();
     table.row("the same", ours, "/s", &Limit::Measured(alone, "the hashes alone"));
 }
 

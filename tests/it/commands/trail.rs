@@ -92,8 +92,8 @@ async fn an_export_is_recorded_and_verified_by_somebody_elses_program() {
     // It is no echo: each change is found.
     for (what, changed) in [
         ("a text", text.replacen("\"id\":\"p3\"", "\"id\":\"p9\"", 1)),
-        ("a missing line", text.lines().enumerate().filter(|(n, _)| *n != 3).map(|(_, l)| format!("{l}\n")).collect()),
-        ("a missing end", text.lines().take(4).map(|line| format!("{line}\n")).collect()),
+        ("a missing line", text.split_inclusive('\n').enumerate().filter(|(n, _)| *n != 3).map(|(_, l)| l).collect()),
+        ("a missing end", text.split_inclusive('\n').take(4).collect()),
     ] {
         std::fs::write(&file, changed).expect("it can be written");
         let (code, said) = verify_py(&["--heads", &heads, &file]);

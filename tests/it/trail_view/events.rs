@@ -211,7 +211,11 @@ async fn no_wildcard_and_no_broken_scope_opens_the_trail() {
     ledger::each_left_one_record().await;
 }
 
+/// Whether an event is one that a search asks for.
+type Says<'a> = Box<dyn Fn(&Value) -> bool + 'a>;
+
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 async fn each_search_parameter_finds_the_events_it_says() {
     let world = World::make().await;
     let tenant = &world.tenant;
@@ -223,7 +227,6 @@ async fn each_search_parameter_finds_the_events_it_says() {
         event["subtype"].as_array().expect("subtypes").iter().any(|one| one["code"] == code)
     };
     let refers = |event: &Value, to: &str| references(event).contains(&to);
-    type Says<'a> = Box<dyn Fn(&Value) -> bool + 'a>;
     let first = all.last().expect("events")["recorded"].as_str().expect("a time").to_owned();
     let base = tenant.base();
     let cases: Vec<(String, Says<'_>)> = vec![

@@ -61,6 +61,9 @@ async fn a04_only_who_holds_the_scope_sees_the_trail_and_only_of_the_own_tenant(
     ledger::each_left_one_record().await;
 }
 
+/// Whether a record is one that a list is asked for.
+type Says<'a> = Box<dyn Fn(&Value) -> bool + 'a>;
+
 #[tokio::test]
 async fn every_filter_finds_the_records_that_say_so_and_no_others() {
     let world = World::make().await;
@@ -75,7 +78,6 @@ async fn every_filter_finds_the_records_that_say_so_and_no_others() {
             || listed(&record["patients"], &|one| one == patient)
             || listed(&record["entries"], &|one| named(one))
     };
-    type Says<'a> = Box<dyn Fn(&Value) -> bool + 'a>;
     let middle = all[all.len() / 2]["time"].as_str().expect("a time").to_owned();
     let cases: Vec<(String, Says<'_>)> = vec![
         ("subject=dr-who".to_owned(), Box::new(|record| record["subject"] == "dr-who")),

@@ -130,6 +130,9 @@ fn is_plain(value: &str) -> bool {
 mod tests {
     use super::*;
 
+    /// What is asked for, and what the trail keeps of it: names alone, and in full.
+    type Case<'c> = (&'c [(&'c str, &'c str)], &'c str, &'c str);
+
     fn kept(queries: Queries, pairs: &[(&str, &str)]) -> String {
         let known = |name: &str| matches!(name, "code" | "date" | "name" | "value-quantity" | "patient" | "_count");
         criteria(queries, known, pairs.iter().copied()).unwrap_or_default()
@@ -139,7 +142,7 @@ mod tests {
     fn names_are_kept_and_values_only_where_they_are_wanted_and_harmless() {
         let token = format!("eyJhbGciOiJFUzI1NiJ9.{}", "x".repeat(90));
         let long = "1".repeat(65);
-        let cases: [(&[(&str, &str)], &str, &str); 9] = [
+        let cases: [Case<'_>; 9] = [
             (
                 &[("code", "http://loinc.org|8867-4"), ("date", "ge2026-01-01"), ("_count", "5")],
                 "code&date&_count",
