@@ -282,7 +282,9 @@ async fn a_bundle_leaves_one_record_that_lists_its_entries() {
         json!([
             { "action": "update", "type": "Patient", "id": "p1", "patient": "p1", "decision": "allowed", "status": 201 },
             { "action": "update", "type": "Observation", "id": "o1", "patient": "p1", "decision": "allowed", "status": 201 },
-            { "action": "search-type", "type": "Observation", "decision": "allowed", "status": 200 },
+            {
+                "action": "search-type", "type": "Observation", "decision": "allowed", "status": 200, "query": "patient",
+            },
         ])
     );
     assert_eq!((&record["patients"], &record["count"]), (&json!(["p1"]), &json!(1)));

@@ -198,7 +198,7 @@ async fn a_command_that_makes_no_sense_ends_with_two() {
         &["token", "--tenant", id, "--scope", "", "--ttl", "25h"],
         &["token", "--tenant", id, "--scope", "", "--patient", "Patient/p1"],
         &["import", "--tenant", id],
-        &["audit", "tail", "--lines", "0"],
+        &["audit", "tail", "--lines", "-1"],
         &["tenant", "list", "--listen", "8080"],
     ];
     for line in lines {

@@ -21,7 +21,7 @@ use vitals_store::{
 use vitals_tests::{Answer, Ask, Tenant, ask::content, poll, raw, samples, sql, tenant::client};
 
 /// Everything a record may say.
-const FIELDS: [&str; 30] = [
+const FIELDS: [&str; 31] = [
     "writer",
     "sequence",
     "record",
@@ -52,6 +52,7 @@ const FIELDS: [&str; 30] = [
     "request_id",
     "address",
     "grant",
+    "purpose",
 ];
 
 #[test]

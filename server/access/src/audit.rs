@@ -184,6 +184,9 @@ pub struct AuditRecord {
     /// The grant that was used.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub grant: Option<String>,
+    /// What that grant is for: a code of HL7's PurposeOfUse.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub purpose: Option<String>,
     /// The entries of a Bundle.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub entries: Vec<AuditEntry>,
@@ -237,6 +240,7 @@ impl AuditRecord {
             request_id: None,
             address: None,
             grant: None,
+            purpose: None,
             entries: Vec::new(),
             copy: None,
         }
@@ -250,6 +254,7 @@ impl AuditRecord {
         self.tenant = Some(tenant.name.to_string());
         self.acting_tenant = Some(access.acting().name.to_string());
         self.grant = access.grant().map(|grant| grant.id.clone());
+        self.purpose = access.grant().map(|grant| grant.purpose.clone());
         self.copy = access.grant().map(|_| Copied::to(access.acting(), &tenant.name));
         self.issuer = Some(access.issuer().to_owned());
         self.subject = Some(access.subject().to_owned());

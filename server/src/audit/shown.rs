@@ -6,7 +6,7 @@ use vitals_access::audit::AuditRecord;
 use vitals_store::audit::Position;
 
 /// The columns of the table, in their order: the members of a record.
-const COLUMNS: [&str; 30] = [
+const COLUMNS: [&str; 31] = [
     "record",
     "writer",
     "sequence",
@@ -36,13 +36,14 @@ const COLUMNS: [&str; 30] = [
     "request_id",
     "address",
     "grant",
+    "purpose",
     "entries",
 ];
 
 /// The first line of the table.
 pub const CSV_HEAD: &str = "record,writer,sequence,time,origin,tenant,acting_tenant,issuer,subject,client,unverified,\
     certificate,scopes,used,action,type,id,version,query,patient,patients,count,encounter,decision,reason,status,\
-    request_id,address,grant,entries\r\n";
+    request_id,address,grant,purpose,entries\r\n";
 
 /// A record with its place.
 pub fn shown(position: Position, record: &AuditRecord) -> Map<String, Value> {

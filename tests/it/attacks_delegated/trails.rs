@@ -7,6 +7,9 @@ use vitals_tests::{Answer, Tenant, ledger, tenant::client};
 
 use super::{HEART_RATE, Voice, World};
 
+/// What the grants of these tests are for.
+const PURPOSE: &str = "HRESCH";
+
 /// A record without what no two have in common.
 fn essence(record: &Value) -> Value {
     let mut record = record.clone();
@@ -46,9 +49,12 @@ async fn d14_every_delegated_request_is_in_both_trails_with_the_grants_id() {
             assert_ne!(here[0]["record"], there[0]["record"], "each is a record of its own");
             let expected = json!({
                 "tenant": hospital.name.as_str(), "acting_tenant": lab.name.as_str(), "subject": "tester",
-                "client": "tests", "status": status, "grant": grant.id, "scopes": ["org:delegated"],
+                "client": "tests", "status": status, "grant": grant.id, "scopes": ["org:delegated"], "purpose": PURPOSE,
                 "decision": if status == 200 { "allowed" } else { "denied" },
             });
+            let event = format!("AuditEvent/{}", here[0]["record"].as_str().expect("an id"));
+            let event = hospital.get(&event, &hospital.token("audit:read").sign()).await.expect(200).json();
+            assert_eq!(event["purposeOfEvent"][0]["coding"][0]["code"], PURPOSE, "{path}");
             for part in [&expected, &more] {
                 for (name, value) in part.as_object().expect("an object") {
                     assert_eq!(&here[0][name], value, "{path} {name}: {}", here[0]);

@@ -14,6 +14,7 @@ use super::{
 };
 
 const PARTICIPATION: &str = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType";
+const ACT_REASON: &str = "http://terminology.hl7.org/CodeSystem/v3-ActReason";
 const ENTITY_TYPE: &str = "http://terminology.hl7.org/CodeSystem/audit-entity-type";
 const OBJECT_ROLE: &str = "http://terminology.hl7.org/CodeSystem/object-role";
 const BASIC_ENTITY: &str = "https://profiles.ihe.net/ITI/BALP/CodeSystem/BasicAuditEntityType";
@@ -42,6 +43,9 @@ pub fn audit_event(record: &AuditRecord, sight: &Sight, base: &str) -> Value {
     });
     if let (Some(reason), Sight::Everything) = (&record.reason, sight) {
         event["outcomeDesc"] = text(reason);
+    }
+    if let Some(purpose) = &record.purpose {
+        event["purposeOfEvent"] = json!([{ "coding": [{ "system": ACT_REASON, "code": purpose }] }]);
     }
     event["agent"] = agents(record, sight, base);
     event["source"] = json!({
