@@ -202,3 +202,20 @@ fn a_signing_key_survives_its_pkcs8_form_and_names_itself_by_its_thumbprint() {
     assert_eq!(SigningKey::from_pkcs8("k", SigningAlgorithm::Rs256, one.pkcs8()).err(), Some(KeyRefused));
     assert_eq!(SigningAlgorithm::named("HS256"), None);
 }
+
+#[test]
+fn the_lower_form_of_a_signature_ends_at_half_the_order() {
+    // n = ffffffff 00000000 ffffffff ffffffff bce6faad a7179e84 f3b9cac2 fc632551; this is its half.
+    let half: [u8; 32] = [
+        0x7f, 0xff, 0xff, 0xff, 0x80, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xde, 0x73, 0x7d, 0x56,
+        0xd3, 0x8b, 0xcf, 0x42, 0x79, 0xdc, 0xe5, 0x61, 0x7e, 0x31, 0x92, 0xa8,
+    ];
+    let low = |s: [u8; 32]| is_low_s(&[[7; 32], s].concat());
+    let mut one = [0; 32];
+    one[31] = 1;
+    let mut above = half;
+    above[31] += 1;
+    assert!(low(one) && low(half));
+    assert!(!low(above) && !low([0xff; 32]));
+    assert!(!is_low_s(&one) && !is_low_s(&[0; 65]));
+}

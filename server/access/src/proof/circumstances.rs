@@ -61,3 +61,19 @@ impl<'a> Circumstances<'a> {
         Self { base, method: "GET", url: "", certificate: None, origin: RequestOrigin::Inside }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_credential_shows_its_kind_alone() {
+        let shown = [
+            Credential::Bearer("secret"),
+            Credential::Dpop { token: "secret", proof: "secret" },
+            Credential::ApiKey("secret"),
+        ]
+        .map(|credential| format!("{credential:?}"));
+        assert_eq!(shown, ["Bearer", "DPoP", "ApiKey"]);
+    }
+}

@@ -352,3 +352,21 @@ fn plain_scopes_are_there_or_not() {
     assert!(!set.has("system/*.rs"));
     assert!(!set.has("ORG:delegated"));
 }
+
+#[test]
+fn the_trail_is_reached_by_name_alone() {
+    let trail = |text: &str, letter| {
+        let scopes = ScopeSet::of(vec![text.to_owned()]);
+        let reach = Reach::of(&scopes, Who { patient: Some("p1"), user: &User::Whole });
+        reach.trail(letter).0.clone()
+    };
+    let own = Visible::AnyOf(vec![AllOf(vec![Term::PatientIs("p1".to_owned())])]);
+    for letter in [Letter::Read, Letter::Search] {
+        assert_eq!(trail("system/AuditEvent.rs", letter), Visible::Everything);
+        assert_eq!(trail("patient/AuditEvent.rs", letter), own);
+        for other in ["system/*.cruds", "system/Observation.rs", "vitals:read", "patient/AuditEvent.rs?code=a"] {
+            assert_eq!(trail(other, letter), Visible::Nothing, "{other}");
+        }
+    }
+    assert_eq!(trail("system/AuditEvent.cruds", Letter::Update), Visible::Nothing);
+}
