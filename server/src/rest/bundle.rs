@@ -17,6 +17,21 @@ pub struct Links {
     pub next: Option<String>,
 }
 
+impl Links {
+    /// Writes them behind what a Bundle has so far.
+    pub(super) fn push(&self, out: &mut String) {
+        out.push_str(r#","link":[{"relation":"self","url":"#);
+        push_string(out, &self.itself);
+        out.push('}');
+        if let Some(next) = &self.next {
+            out.push_str(r#",{"relation":"next","url":"#);
+            push_string(out, next);
+            out.push('}');
+        }
+        out.push(']');
+    }
+}
+
 fn open(kind: &str, total: Option<u64>, links: &Links, capacity: usize) -> String {
     let mut out = String::with_capacity(capacity);
     out.push_str(r#"{"resourceType":"Bundle","type":""#);
@@ -26,15 +41,7 @@ fn open(kind: &str, total: Option<u64>, links: &Links, capacity: usize) -> Strin
         out.push_str(r#","total":"#);
         out.push_str(&total.to_string());
     }
-    out.push_str(r#","link":[{"relation":"self","url":"#);
-    push_string(&mut out, &links.itself);
-    out.push('}');
-    if let Some(next) = &links.next {
-        out.push_str(r#",{"relation":"next","url":"#);
-        push_string(&mut out, next);
-        out.push('}');
-    }
-    out.push(']');
+    links.push(&mut out);
     out
 }
 

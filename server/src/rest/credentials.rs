@@ -99,13 +99,7 @@ pub async fn caller(
 ) -> Result<Arc<Access>, Unverified> {
     let credential = credential(&incoming.headers, query).map_err(Unverified::Refused)?;
     let url = format!("{}{}", app.public_url, incoming.path);
-    let circumstances = Circumstances {
-        base,
-        method: incoming.method.as_str(),
-        url: &url,
-        certificate: incoming.certificate.as_deref(),
-        origin: RequestOrigin::Network,
-    };
+    let circumstances = circumstances(incoming, base, &url);
     verify(app, &credential, &circumstances).await
 }
 
@@ -118,14 +112,18 @@ pub async fn callers(
 ) -> Result<Delegated, Unverified> {
     let credential = credential(&incoming.headers, query).map_err(Unverified::Refused)?;
     let url = format!("{}{}", app.public_url, incoming.path);
-    let circumstances = Circumstances {
+    let circumstances = circumstances(incoming, base, &url);
+    judged(app, |directory| app.verifier.delegated(directory, &credential, &circumstances)).await
+}
+
+fn circumstances<'a>(incoming: &'a Incoming, base: &'a Base, url: &'a str) -> Circumstances<'a> {
+    Circumstances {
         base,
         method: incoming.method.as_str(),
-        url: &url,
+        url,
         certificate: incoming.certificate.as_deref(),
         origin: RequestOrigin::Network,
-    };
-    judged(app, |directory| app.verifier.delegated(directory, &credential, &circumstances)).await
+    }
 }
 
 /// Verifies a credential in its circumstances.

@@ -46,15 +46,7 @@ pub(super) fn searchset<R: Resource>(
     let mut out = String::with_capacity(size + 1_024);
     out.push_str(r#"{"resourceType":"Bundle","type":"searchset""#);
     push_totals(&mut out, aside);
-    out.push_str(r#","link":[{"relation":"self","url":"#);
-    push_string(&mut out, &links.itself);
-    out.push('}');
-    if let Some(next) = &links.next {
-        out.push_str(r#",{"relation":"next","url":"#);
-        push_string(&mut out, next);
-        out.push('}');
-    }
-    out.push(']');
+    links.push(&mut out);
     let mut separator = r#","entry":["#;
     for found in matches {
         out.push_str(separator);
