@@ -360,6 +360,8 @@ CREATE INDEX approval_of_account ON :role.approval USING btree (account, created
 
 CREATE INDEX approval_of_client ON :role.approval USING btree (client);
 
+CREATE INDEX observation_code_date ON :role.observation USING btree (code1, eff_low);
+
 CREATE INDEX observation_codes ON :role.observation USING gin (codes) WITH (gin_pending_list_limit='256');
 
 CREATE INDEX observation_history_last_updated ON :role.observation_history USING btree (last_updated, id DESC);

@@ -140,15 +140,14 @@ impl App {
 
     /// Looks for the keys of an issuer after a token named one that is not known: in the registry, and where the
     /// issuer publishes them.
-    pub async fn refresh_keys(&self, issuer: &str) {
-        if self.feed.refresh().await.is_err() {
-            return;
-        }
+    pub async fn refresh_keys(&self, issuer: &str) -> Result<(), Stale> {
+        self.feed.refresh().await?;
         if let Some(source) = self.key_source(issuer)
             && let Ok(fetched) = self.keeper.keys_after_miss(issuer, &source.jwks_url).await
         {
             self.feed.set_fetched_keys(&source, fetched.keys, fetched.fetched_at);
         }
+        Ok(())
     }
 
     /// Whether an issuer's keys have to be fetched and none can be had: a token of its cannot be judged then.

@@ -56,7 +56,7 @@ fn problem(answer: Answer, status: u16) -> Answer {
 /// A second server on the same database, under the same public URL.
 async fn replica() -> &'static Server {
     let options = Options { public_url: Some(server::shared().url.clone()), ..Options::default() };
-    Box::leak(Box::new(Server::start(cluster::shared(), options).await))
+    Server::for_this_test(cluster::shared(), options).await
 }
 
 /// Reads the metadata-free base of a server with a credential: what its verifier says of it.

@@ -35,7 +35,7 @@ async fn key(tenant: &Tenant, scopes: &str, patient: Option<&str>) -> Key {
 }
 
 async fn server() -> &'static Server {
-    Box::leak(Box::new(Server::start(cluster::shared(), Options::default()).await))
+    Server::for_this_test(cluster::shared(), Options::default()).await
 }
 
 async fn show(url: &str, key: &str) -> Answer {

@@ -109,7 +109,7 @@ impl World {
 
 /// A server whose clock stands until it is moved.
 async fn timeless() -> &'static Server {
-    let server: &'static Server = Box::leak(Box::new(Server::start(cluster::shared(), Options::default()).await));
+    let server: &'static Server = Server::for_this_test(cluster::shared(), Options::default()).await;
     server.clock.stop();
     server
 }

@@ -38,7 +38,7 @@ impl World {
 
     async fn on(cluster: &'static Cluster) -> Self {
         let options = Options { egress_allow: vec!["127.0.0.1/32"], ..Options::default() };
-        let server: &'static Server = Box::leak(Box::new(Server::start(cluster, options).await));
+        let server: &'static Server = Server::for_this_test(cluster, options).await;
         server.clock.stop();
         Self { server, tenant: Tenant::on(server).await }
     }
@@ -271,7 +271,7 @@ async fn j33_an_issuer_that_answers_badly_never_had_keys_is_503_and_had_some_kee
 #[tokio::test]
 async fn j33_addresses_that_are_not_allowed_are_not_fetched_from() {
     // Without the permission: loopback under any name is refused.
-    let server: &'static Server = Box::leak(Box::new(Server::start(cluster::shared(), Options::default()).await));
+    let server: &'static Server = Server::for_this_test(cluster::shared(), Options::default()).await;
     let world = World { server, tenant: Tenant::on(server).await };
     let key = Forge::p256();
     let trap = Publisher::start(Published::Keys(vec![key.jwk("k")])).await;

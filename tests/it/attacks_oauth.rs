@@ -141,7 +141,7 @@ async fn o14_of_two_who_bring_a_code_at_once_one_gets_tokens_and_none_keeps_them
 
 #[tokio::test]
 async fn o16_a_code_lasts_a_minute() {
-    let server: &'static Server = Box::leak(Box::new(Server::start(cluster::shared(), Options::default()).await));
+    let server: &'static Server = Server::for_this_test(cluster::shared(), Options::default()).await;
     let world = World::of(Tenant::on(server).await).await;
     let (fresh, old) = (world.code().await, world.code().await);
     server.clock.advance(58);
@@ -315,7 +315,7 @@ async fn resource_server(tenant: &Tenant) -> (String, String) {
 #[tokio::test]
 async fn keys_are_replaced_with_an_overlap_or_at_once() {
     use vitals_server::authorization::keys::{Overlap, rotate};
-    let server: &'static Server = Box::leak(Box::new(Server::start(cluster::shared(), Options::default()).await));
+    let server: &'static Server = Server::for_this_test(cluster::shared(), Options::default()).await;
     let world = World::of(Tenant::on(server).await).await;
     let before = world.tokens().await;
     let kid = |tokens: &Value| vitals_tests::oauth::header(text(tokens, "access_token"))["kid"].clone();

@@ -39,7 +39,7 @@ async fn signed_in(tenant: &Tenant, username: &str) -> Browser {
 
 /// A server of its own, whose clock a test may move.
 async fn own_server() -> &'static Server {
-    Box::leak(Box::new(Server::start(cluster::shared(), Options::default()).await))
+    Server::for_this_test(cluster::shared(), Options::default()).await
 }
 
 fn session_of(browser: &Browser, tenant: &Tenant) -> String {
@@ -213,7 +213,7 @@ async fn u03_a_session_is_new_hidden_and_gone_when_it_ends() {
 #[tokio::test]
 async fn u03_over_https_cookies_stay_there() {
     let options = Options { public_url: Some("https://fhir.example/north".to_owned()), ..Options::default() };
-    let server: &'static Server = Box::leak(Box::new(Server::start(cluster::shared(), options).await));
+    let server: &'static Server = Server::for_this_test(cluster::shared(), options).await;
     let tenant = Tenant::on(server).await;
     tenant.person("ada", "Patient/p1").await;
     let mut browser = Browser::at(&tenant);

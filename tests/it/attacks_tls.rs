@@ -26,7 +26,7 @@ async fn serving(files: &TlsFiles) -> &'static Server {
 
 async fn serving_on(cluster: &'static Cluster, files: &TlsFiles) -> &'static Server {
     let options = Options { tls: Some(files.clone()), ..Options::default() };
-    Box::leak(Box::new(Server::start(cluster, options).await))
+    Server::for_this_test(cluster, options).await
 }
 
 /// A server with clients of an authority, on files that go with the value.

@@ -68,7 +68,7 @@ fn with(mut jwk: Value, name: &str, value: Value) -> Value {
 
 impl World {
     async fn start() -> Self {
-        let server: &'static Server = Box::leak(Box::new(Server::start(cluster::shared(), Options::default()).await));
+        let server: &'static Server = Server::for_all_tests(cluster::shared(), Options::default()).await;
         server.clock.stop();
         let (mercy, grace) = (Tenant::on(server).await, Tenant::on(server).await);
         // No token is older than its tenant, and some of these are hours old.

@@ -42,7 +42,7 @@ impl World {
             public_url: Some("https://fhir.hospital.example".to_owned()),
             ..Options::default()
         };
-        let server: &'static Server = Box::leak(Box::new(Server::start(cluster::apart().await, options).await));
+        let server: &'static Server = Server::for_this_test(cluster::apart().await, options).await;
         Self { tenant: Tenant::on(server).await }
     }
 

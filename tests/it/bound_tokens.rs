@@ -131,7 +131,7 @@ async fn o25_a_tenant_that_asks_for_proof_takes_no_token_without_one() {
 /// A tenant behind a proxy at 127.0.0.2 that hands client certificates on.
 async fn behind_a_proxy() -> Tenant {
     let options = Options { trusted_proxies: vec!["127.0.0.2/32"], ..Options::default() };
-    let server: &'static Server = Box::leak(Box::new(Server::start(cluster::shared(), options).await));
+    let server: &'static Server = Server::for_this_test(cluster::shared(), options).await;
     Tenant::on(server).await
 }
 

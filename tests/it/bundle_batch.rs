@@ -231,9 +231,8 @@ async fn x01_more_than_fifty_megabytes_are_refused_before_anything_is_done() {
 
 #[tokio::test]
 async fn at_most_four_large_bundles_are_read_at_once() {
-    let server: &'static vitals_tests::Server = Box::leak(Box::new(
-        vitals_tests::Server::start(vitals_tests::cluster::shared(), vitals_tests::Options::default()).await,
-    ));
+    let server: &'static vitals_tests::Server =
+        vitals_tests::Server::for_this_test(vitals_tests::cluster::shared(), vitals_tests::Options::default()).await;
     let tenant = Tenant::on(server).await;
     let small = bundle("batch", &[ask("GET", "Patient")]);
     let large = format!("{small}{}", " ".repeat(2 * 1024 * 1024));

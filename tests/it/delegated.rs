@@ -371,9 +371,8 @@ async fn the_statement_says_what_is_offered_here() {
 
 #[tokio::test]
 async fn a_grant_that_begins_or_ends_is_judged_by_its_own_times() {
-    let server: &'static vitals_tests::Server = Box::leak(Box::new(
-        vitals_tests::Server::start(vitals_tests::cluster::shared(), vitals_tests::Options::default()).await,
-    ));
+    let server: &'static vitals_tests::Server =
+        vitals_tests::Server::for_this_test(vitals_tests::cluster::shared(), vitals_tests::Options::default()).await;
     server.clock.stop();
     let (hospital, platform) = (Tenant::on(server).await, Tenant::on(server).await);
     let rate = samples::heart_rate("hr", "p1");

@@ -381,7 +381,7 @@ async fn history_lists_every_version_newest_first() {
 #[tokio::test]
 async fn versions_have_times_of_their_own_under_a_clock_that_stands() {
     // given a server whose clock does not move
-    let server: &'static Server = Box::leak(Box::new(Server::start(cluster::shared(), Options::default()).await));
+    let server: &'static Server = Server::for_this_test(cluster::shared(), Options::default()).await;
     server.clock.stop();
     let tenant = Tenant::on(server).await;
     let all = tenant.all();

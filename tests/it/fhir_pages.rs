@@ -330,7 +330,7 @@ async fn a_page_link_is_good_for_its_caller_and_its_list_alone() {
 #[tokio::test]
 async fn a_page_link_is_good_for_an_hour() {
     // given a server with a clock of its own, and a page
-    let server: &'static Server = Box::leak(Box::new(Server::start(cluster::shared(), Options::default()).await));
+    let server: &'static Server = Server::for_this_test(cluster::shared(), Options::default()).await;
     let tenant = Tenant::on(server).await;
     put_all(&tenant, (0..3).map(|number| samples::heart_rate(&format!("o{number}"), "p1"))).await;
     server.clock.stop();

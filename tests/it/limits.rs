@@ -12,7 +12,7 @@ async fn server() -> &'static Server {
         ..LimitSettings::default()
     };
     let options = Options { limits: Some(limits), trusted_proxies: vec!["127.0.0.1/32"], ..Options::default() };
-    let server: &'static Server = Box::leak(Box::new(Server::start(cluster::shared(), options).await));
+    let server: &'static Server = Server::for_this_test(cluster::shared(), options).await;
     server.clock.stop();
     server
 }
@@ -136,7 +136,7 @@ async fn r08_a_flood_without_credentials_is_held_at_its_address() {
 #[tokio::test]
 async fn programs_that_fail_wait_and_others_do_not() {
     let options = Options { trusted_proxies: vec!["127.0.0.1/32"], ..Options::default() };
-    let server: &'static Server = Box::leak(Box::new(Server::start(cluster::shared(), options).await));
+    let server: &'static Server = Server::for_this_test(cluster::shared(), options).await;
     server.clock.stop();
     let tenant = Tenant::on(server).await;
     let wrong = [("grant_type", "client_credentials"), ("client_id", "nobody"), ("client_secret", "none")];

@@ -24,7 +24,7 @@ struct World {
 impl World {
     async fn start() -> Self {
         let options = Options { trusted_proxies: vec!["127.0.0.2/32"], ..Options::default() };
-        let server: &'static Server = Box::leak(Box::new(Server::start(cluster::apart().await, options).await));
+        let server: &'static Server = Server::for_this_test(cluster::apart().await, options).await;
         let proxy = Client::builder().no_proxy().local_address(std::net::IpAddr::from(PROXY)).build();
         Self { tenant: Tenant::on(server).await, proxy: proxy.expect("a client") }
     }

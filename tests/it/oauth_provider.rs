@@ -32,7 +32,7 @@ struct World {
 impl World {
     async fn begin() -> Self {
         let options = Options { egress_allow: vec!["127.0.0.1/32"], ..Options::default() };
-        let server: &'static Server = Box::leak(Box::new(Server::start(cluster::shared(), options).await));
+        let server: &'static Server = Server::for_this_test(cluster::shared(), options).await;
         let tenant = Tenant::on(server).await;
         let publisher = Publisher::start(Published::Nothing).await;
         let issuer = publisher.url.clone();

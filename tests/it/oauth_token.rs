@@ -94,7 +94,7 @@ async fn a_refresh_token_is_replaced_and_may_narrow() {
 #[tokio::test]
 async fn each_renewal_gives_three_months_as_long_as_they_are_used() {
     // A clock of its own, which is moved by years.
-    let server: &'static Server = Box::leak(Box::new(Server::start(cluster::shared(), Options::default()).await));
+    let server: &'static Server = Server::for_this_test(cluster::shared(), Options::default()).await;
     let tenant = Tenant::on(server).await;
     let registered = tenant.register(app(Authentication::None, "patient/*.rs offline_access")).await;
     let id = registered.client.id.as_str();

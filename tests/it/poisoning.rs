@@ -59,7 +59,7 @@ async fn server(connections: usize) -> &'static Server {
         waiting: usize::MAX,
         ..PoolLimits::default()
     };
-    Box::leak(Box::new(Server::start(cluster, Options { pool, ..Options::default() }).await))
+    Server::for_this_test(cluster, Options { pool, ..Options::default() }).await
 }
 
 fn canary(tenant: &Tenant) -> String {

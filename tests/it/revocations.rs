@@ -9,7 +9,7 @@ use vitals_store::control::revocations::{self, RevocationKind};
 use vitals_tests::{Answer, Options, Server, Tenant, cluster, ledger, tenant::client};
 
 async fn server() -> &'static Server {
-    Box::leak(Box::new(Server::start(cluster::shared(), Options::default()).await))
+    Server::for_this_test(cluster::shared(), Options::default()).await
 }
 
 async fn show(server: &Server, tenant: &Tenant, token: &str) -> Answer {
@@ -73,7 +73,7 @@ async fn each_kind_ends_what_it_names_on_every_replica() {
 #[tokio::test]
 async fn twenty_thousand_rows_leave_a_revocation_its_second() {
     // On a database of its own: every server of the shared one would read them.
-    let server: &'static Server = Box::leak(Box::new(Server::start(cluster::apart().await, Options::default()).await));
+    let server: &'static Server = Server::for_this_test(cluster::apart().await, Options::default()).await;
     let tenant = Tenant::on(server).await;
     let token = tenant.token("system/*.rs").with("jti", "mine").sign();
     show(server, &tenant, &token).await.expect(200);
@@ -97,7 +97,7 @@ async fn twenty_thousand_rows_leave_a_revocation_its_second() {
 #[tokio::test]
 async fn what_could_not_be_taken_back_has_not_ended_and_can_be_ended_again() {
     // On a database of its own: what its serving logins may do is changed.
-    let server: &'static Server = Box::leak(Box::new(Server::start(cluster::alone().await, Options::default()).await));
+    let server: &'static Server = Server::for_this_test(cluster::alone().await, Options::default()).await;
     let tenant = Tenant::on(server).await;
     tenant.app("growth-chart", "patient/*.rs").await;
     let account = tenant.person("ada", "Patient/ada").await;

@@ -86,7 +86,7 @@ async fn a12_a_full_disk_of_the_audit_store_discloses_nothing_and_heals_by_itsel
     let cluster = cluster::runtime().spawn(Cluster::start(options)).await.expect("the cluster starts");
     let cluster: &'static Cluster = Box::leak(Box::new(cluster));
     move_to(cluster, &disk.0).await;
-    let server: &'static Server = Box::leak(Box::new(Server::start(cluster, Options::default()).await));
+    let server: &'static Server = Server::for_this_test(cluster, Options::default()).await;
     let tenant = Tenant::on(server).await;
     let all = tenant.all();
     let ready = async || Answer::of(client().get(format!("{}/readyz", server.url))).await;

@@ -91,7 +91,7 @@ async fn without_a_trail_nothing_is_disclosed_and_nothing_is_written() {
     let options = EmbeddedOptions { fsync: false, max_connections: 60 };
     let cluster = cluster::runtime().spawn(Cluster::start(options)).await.expect("the cluster starts");
     let cluster: &'static Cluster = Box::leak(Box::new(cluster));
-    let server: &'static Server = Box::leak(Box::new(Server::start(cluster, Options::default()).await));
+    let server: &'static Server = Server::for_this_test(cluster, Options::default()).await;
     let tenant = Tenant::on(server).await;
     let (all, audit) = (tenant.all(), cluster.urls.audit_admin().expect("an administrator"));
     let ready = async || Answer::of(client().get(format!("{}/readyz", server.url))).await;

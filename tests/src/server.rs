@@ -86,6 +86,24 @@ impl Server {
         started.await.expect("the server starts")
     }
 
+    /// Starts a server that stops when the test that asked for it ends: one that went on would read the directory again at
+    /// every change that another test makes.
+    pub async fn for_this_test(cluster: &'static Cluster, options: Options) -> &'static Self {
+        let server = Self::for_all_tests(cluster, options).await;
+        // The test's own runtime drops its tasks when the test is over.
+        let ending = Ending(server);
+        tokio::spawn(async move {
+            let _ending = ending;
+            std::future::pending::<()>().await;
+        });
+        server
+    }
+
+    /// Starts a server that stays until the process ends.
+    pub async fn for_all_tests(cluster: &'static Cluster, options: Options) -> &'static Self {
+        Box::leak(Box::new(Self::start(cluster, options).await))
+    }
+
     fn start_blocking(cluster: &'static Cluster, options: Options) -> Self {
         // A test's own runtime must not be blocked on, so a thread of its own waits.
         std::thread::spawn(move || cluster::runtime().block_on(Self::begin(cluster, options)))
@@ -157,5 +175,17 @@ impl Server {
         let app = Arc::clone(&self.app);
         let stopped = cluster::runtime().spawn(async move { app.stop(std::time::Duration::from_secs(5)).await });
         stopped.await.expect("the server stops");
+    }
+}
+
+/// Stops a server when it is dropped.
+struct Ending(&'static Server);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let Self(server) = self;
+        server.stopper.stop();
+        // Nobody waits, and what is left of it must not be logged as a failure of the test that runs by then.
+        cluster::runtime().spawn(server.app.stop(std::time::Duration::from_secs(5)));
     }
 }

@@ -75,7 +75,7 @@ pub async fn create(desk: &Desk, tenant: &Arc<Tenant>, new: NewKey) -> Result<Ma
     };
     let mut conn = urls::connect(&desk.urls.app).await?;
     let row = api_keys::create(&mut conn, &tenant.role, &row, now).await?;
-    desk.feed.refresh().await?;
+    desk.feed.catch_up().await?;
     Ok(Made { row, key: key.text })
 }
 
@@ -89,7 +89,7 @@ pub async fn list(desk: &Desk, tenant: &Arc<Tenant>) -> Result<Vec<ApiKeyRow>, A
 pub async fn revoke(desk: &Desk, tenant: &Arc<Tenant>, id: &str) -> Result<bool, ApiKeyError> {
     let mut conn = urls::connect(&desk.urls.app).await?;
     let ended = api_keys::revoke(&mut conn, &tenant.role, Some(id), desk.clock.now()).await?;
-    desk.feed.refresh().await?;
+    desk.feed.catch_up().await?;
     Ok(!ended.is_empty())
 }
 

@@ -71,7 +71,7 @@ impl Desk {
             if self.feed.seq() >= seq {
                 break;
             }
-            self.feed.refresh().await?;
+            self.feed.catch_up().await?;
         }
         Ok(())
     }

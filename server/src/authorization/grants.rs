@@ -138,7 +138,7 @@ pub async fn create(desk: &Desk, tenant: &Arc<Tenant>, wanted: Wanted) -> Result
         Err(ControlError::Grant(GrantError::NoTenant | GrantError::ToItself)) => return Err(GrantsError::Grantee),
         made => made?,
     };
-    desk.feed.refresh().await?;
+    desk.feed.catch_up().await?;
     Ok(Made { row, grantee })
 }
 
@@ -159,7 +159,7 @@ pub async fn show(desk: &Desk, tenant: &Tenant, id: &str) -> Result<Option<Grant
 pub async fn revoke(desk: &Desk, tenant: &Tenant, id: &str, by: &str) -> Result<bool, GrantsError> {
     let mut conn = urls::connect(&desk.urls.app).await?;
     let ended = grants::revoke(&mut conn, &tenant.role, id, by, desk.clock.now()).await?;
-    desk.feed.refresh().await?;
+    desk.feed.catch_up().await?;
     Ok(ended)
 }
 

@@ -128,9 +128,24 @@ impl Work<'_> {
             bases: vec![format!("{public_url}/t/{}/fhir", tenant.name), format!("{public_url}/fhir")],
         });
         let report = self.go(loader, files, connection).await;
+        self.analyze().await;
         audit.stop(RECORDED_WITHIN).await;
         jobs::finish(connection, id, opened.clock.now()).await?;
         report
+    }
+
+    /// Has the database plan by what is there now, where we may ask for that; otherwise it comes to it by itself.
+    async fn analyze(&self) {
+        if self.opened.urls.app_admin().is_err() {
+            return;
+        }
+        let analyzed = async {
+            let mut admin = self.opened.admin().await?;
+            Ok::<_, CommandError>(control::tenants::analyze(&mut admin, &self.tenant.role).await?)
+        };
+        if let Err(error) = analyzed.await {
+            print::note(&format!("searches may be slow for a minute, until PostgreSQL has seen what is new: {error}"));
+        }
     }
 
     async fn go(&self, loader: Arc<Loader>, files: Files, connection: &mut Connection) -> Result<Report, CommandError> {

@@ -6,7 +6,7 @@ use vitals_access::{access::Access, audit::AuditRecord, clock::Clock};
 use vitals_fhir::resource::{Resource, Version};
 use vitals_store::{
     StoreError,
-    pool::TenantPool,
+    pool::{SearchTurn, TenantPool},
     rows::{Outbox, Versioned, WriteRefused},
 };
 
@@ -42,6 +42,8 @@ pub struct Exchange<'a> {
     pub record: AuditRecord,
     /// What the interaction adds to the record.
     pub note: Note,
+    /// The turn of the search that is being answered.
+    pub turn: Option<SearchTurn>,
     /// Whether the record already travels with a committed write.
     pub settling: bool,
     /// Whether a record was given to a write.

@@ -10,10 +10,11 @@ use super::{Answer, Exchange, search_type::distinct};
 
 /// At most `count` versions of all resources of a type, the last written first.
 pub async fn history_type<R: Table>(cx: &mut Exchange<'_>, after: Option<&Position>, count: u32) -> Answer<History<R>> {
+    cx.turn = None;
     let mut tenant = cx.pool.search(cx.access).await?;
     let mut rows = tenant.allow::<R, HistoryType>()?;
     let history = versions(&mut rows, after, count).await?;
-    drop(tenant);
+    cx.turn = tenant.rest();
     cx.note.count = Some(history.entries.len() as u64);
     cx.note.patients = distinct(history.entries.iter().map(|entry| entry.patient.as_deref()));
     Ok(history)

@@ -17,11 +17,13 @@ pub async fn search_type<R: Table>(
     query: &Query<R>,
     after: Option<&Position>,
 ) -> Answer<(Page<R>, Option<u64>)> {
+    // Of two searches of a Bundle the first is over.
+    cx.turn = None;
     let mut tenant = cx.pool.search(cx.access).await?;
     let mut rows = tenant.allow::<R, SearchType>()?;
     let page = rows.search(query, after).await?;
     let total = total(&mut rows, query, after, &page).await?;
-    drop(tenant);
+    cx.turn = tenant.rest();
     cx.note.count = Some(page.found.len() as u64);
     cx.note.patients = distinct(page.found.iter().map(|found| found.resource.patient.as_deref()));
     Ok((page, total))

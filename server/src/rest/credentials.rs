@@ -149,7 +149,7 @@ async fn judged<T>(app: &App, judge: impl Fn(&Directory) -> Result<T, Refusal>) 
             }
             Err(Refusal::UnknownKey { issuer }) if !fetched => {
                 fetched = true;
-                app.refresh_keys(&issuer).await;
+                app.refresh_keys(&issuer).await.map_err(|_| Unverified::Unavailable)?;
             }
             Err(Refusal::UnknownKey { issuer }) if app.keys_unavailable(&issuer) => {
                 return Err(Unverified::Unavailable);

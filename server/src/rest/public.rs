@@ -316,6 +316,7 @@ async fn endpoint(app: &Arc<App>, mut incoming: Incoming, base: &FhirBase, addre
             audit: &app.audit,
             record: record.clone(),
             note: Note::default(),
+            turn: None,
             settling: false,
             boxed: false,
         };

@@ -8,6 +8,7 @@
 
 mod lease;
 mod state;
+mod turn;
 
 use std::{
     sync::{
@@ -22,6 +23,7 @@ use vitals_access::{access::Access, tenant::Tenant};
 
 pub(crate) use lease::Lease;
 use state::{Slot, State, Turn, Work};
+pub use turn::SearchTurn;
 
 use crate::{
     StoreError,
@@ -215,13 +217,14 @@ impl Inner {
 struct Claim {
     inner: Arc<Inner>,
     tenant: Arc<Tenant>,
-    work: Work,
+    turn: Option<SearchTurn>,
     slot: Option<Slot>,
 }
 
 impl Claim {
     fn new(inner: &Arc<Inner>, tenant: &Arc<Tenant>, work: Work, slot: Slot) -> Self {
-        Self { inner: Arc::clone(inner), tenant: Arc::clone(tenant), work, slot: Some(slot) }
+        let turn = (work == Work::Search).then(|| SearchTurn::new(inner, &tenant.role));
+        Self { inner: Arc::clone(inner), tenant: Arc::clone(tenant), turn, slot: Some(slot) }
     }
 
     async fn open(mut self) -> Result<Lease, StoreError> {
@@ -249,14 +252,14 @@ impl Claim {
             }
         };
         self.slot = None;
-        Ok(Lease::new(Arc::clone(&self.inner), Arc::clone(&self.tenant), self.work, connection))
+        Ok(Lease::new(Arc::clone(&self.inner), Arc::clone(&self.tenant), self.turn.take(), connection))
     }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
         if let Some(slot) = self.slot.take() {
-            let closed = self.inner.state().give_back(&self.tenant.role, self.work, slot, None);
+            let closed = self.inner.state().give_back(&self.tenant.role, slot, None);
             drop(closed);
         }
     }

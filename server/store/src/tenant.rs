@@ -12,7 +12,7 @@ use crate::{
     StoreError,
     error::Commits,
     imports::Imports,
-    pool::Lease,
+    pool::{Lease, SearchTurn},
     rows::{Outbox, Rows},
     sql::{Plain, Sql},
 };
@@ -56,6 +56,11 @@ impl<'a> TenantRead<'a> {
     pub fn allow<R: Resource, I: Interaction>(&mut self) -> Result<Rows<'_, R, I>, Denied> {
         let visible = visible::<R, I>(self.access)?;
         Ok(Rows { lease: &mut self.lease, access: self.access, visible, of: PhantomData })
+    }
+
+    /// Gives the connection back. A search has its turn until its answer is made.
+    pub fn rest(self) -> Option<SearchTurn> {
+        self.lease.rest()
     }
 }
 

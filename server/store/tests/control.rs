@@ -89,12 +89,13 @@ fn states(rows: &[MigrationRow]) -> Vec<State> {
     rows.iter().map(|row| row.state).collect()
 }
 
-/// Takes a tenant back to the version before the newest.
+/// Takes a tenant back by two versions, to 5.
 async fn rewind(database: &mut Database, tenant: &str) {
     let role = role(database, tenant).await;
     let text = format!(
-        "DROP INDEX {role}.observation_last_updated, {role}.patient_last_updated;
-         DELETE FROM control.migration WHERE tenant = '{role}' AND version = 6;
+        "DROP INDEX IF EXISTS {role}.observation_last_updated, {role}.patient_last_updated,
+             {role}.observation_code_date;
+         DELETE FROM control.migration WHERE tenant = '{role}' AND version > 5;
          UPDATE control.tenant SET version = 5 WHERE role = '{role}'"
     );
     run(&mut database.admin, text).await;
@@ -356,8 +357,8 @@ async fn pending_tenants_are_brought_up_and_servers_hear_of_it() {
     }
     let rows = status(&mut database).await;
     assert_eq!(rows.iter().filter(|row| row.state == State::Pending && row.version == 5).count(), 2);
-    assert_eq!(SchemaVersions::judge(5), Served::Yes);
-    assert_eq!(SchemaVersions::judge(3), Served::Behind);
+    assert_eq!(SchemaVersions::judge(SchemaVersions::newest() - 1), Served::Yes);
+    assert_eq!(SchemaVersions::judge(SchemaVersions::newest() - 2), Served::Behind);
     assert_eq!(SchemaVersions::judge(SchemaVersions::newest() + 1), Served::Ahead);
 
     let seq = database.newest_change().await;
@@ -366,13 +367,16 @@ async fn pending_tenants_are_brought_up_and_servers_hear_of_it() {
     let request = Up { admin_url: &admin_url, jobs: 2, only: Only::Tenant(name("t-01")), now: now() };
     migrate::up(&request, &|row| heard.lock().unwrap().push(row.tenant.clone())).await.unwrap();
     assert_eq!(heard.into_inner().unwrap(), ["t-01"]);
-    assert_eq!(database.newest_change().await, seq + 1);
+    assert_eq!(database.newest_change().await, seq + 2);
 
     // The registry only repeats the ledger, and is set right.
     run(&mut database.admin, "UPDATE control.tenant SET version = 1 WHERE name = 't-02'".to_owned()).await;
     let rows = up(&database, 2).await;
     assert!(states(&rows).iter().all(|state| *state == State::Current));
-    assert_eq!(tenants::find(&mut database.admin, &name("t-02")).await.unwrap().unwrap().version, 6);
+    assert_eq!(
+        tenants::find(&mut database.admin, &name("t-02")).await.unwrap().unwrap().version,
+        SchemaVersions::newest()
+    );
 }
 
 #[tokio::test]
@@ -389,8 +393,8 @@ async fn changed_missing_and_newer_migrations_are_refused_for_their_tenant_alone
         format!(
             "UPDATE control.migration SET checksum = 'other' WHERE tenant = '{changed}' AND version = 2;
              DELETE FROM control.migration WHERE tenant = '{missing}' AND version = 2;
-             INSERT INTO control.migration SELECT scope, tenant, 7, description, checksum, state, error, 0, applied_at
-             FROM control.migration WHERE tenant = '{newer}' AND version = 6"
+             INSERT INTO control.migration SELECT scope, tenant, 8, description, checksum, state, error, 0, applied_at
+             FROM control.migration WHERE tenant = '{newer}' AND version = 7"
         ),
     )
     .await;
@@ -403,7 +407,7 @@ async fn changed_missing_and_newer_migrations_are_refused_for_their_tenant_alone
         [
             "migration 0002 was changed after it had been applied",
             "migration 0002 was never applied, but 0003 was",
-            "it is at version 7, newer than this program's 6",
+            "it is at version 8, newer than this program's 7",
         ]
     );
     assert_eq!(rows[0].version, 5, "nothing was done to it");
@@ -462,7 +466,7 @@ async fn two_runners_at_once_do_each_step_once() {
         assert_eq!(rows.len(), 10);
         assert!(rows.iter().all(|row| row.state == State::Current), "{rows:?}");
     }
-    assert_eq!(database.newest_change().await, seq + 10);
+    assert_eq!(database.newest_change().await, seq + 20);
 }
 
 #[tokio::test]
@@ -510,7 +514,7 @@ async fn a_killed_runner_leaves_no_half_applied_tenant() {
         for number in 0..6 {
             let tenant = format!("t-0{number}");
             let left = tenants::find(&mut database.admin, &name(&tenant)).await.unwrap().unwrap();
-            if left.version == 6 {
+            if left.version == SchemaVersions::newest() {
                 rewind(&mut database, &tenant).await;
             }
         }
@@ -520,18 +524,20 @@ async fn a_killed_runner_leaves_no_half_applied_tenant() {
         drop(killed);
         // A transaction that was cut off may still be rolling back.
         tokio::time::sleep(Duration::from_millis(30)).await;
-        let whole: Vec<(i32, bool, bool, bool)> = sqlx::query_as(
+        let whole: Vec<(i32, bool, bool, bool, i64)> = sqlx::query_as(
             "SELECT t.version, to_regclass(t.role || '.observation_last_updated') IS NOT NULL,
                     to_regclass(t.role || '.patient_last_updated') IS NOT NULL,
-                    EXISTS (SELECT FROM control.migration m
-                            WHERE m.tenant = t.role AND m.version = 6 AND m.state = 'applied')
+                    to_regclass(t.role || '.observation_code_date') IS NOT NULL,
+                    (SELECT count(*) FROM control.migration m
+                     WHERE m.tenant = t.role AND m.version > 5 AND m.state = 'applied')
              FROM control.tenant t",
         )
         .fetch_all(&mut database.admin)
         .await
         .unwrap();
-        for (version, one, other, noted) in whole {
-            assert_eq!((one, other, noted), (version == 6, version == 6, version == 6));
+        for (version, one, other, next, noted) in whole {
+            assert_eq!((one, other, next), (version > 5, version > 5, version > 6));
+            assert_eq!(noted, i64::from(version - 5));
         }
     }
     assert!(up(&database, 2).await.iter().all(|row| row.state == State::Current));

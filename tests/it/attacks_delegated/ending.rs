@@ -14,7 +14,7 @@ use super::{HEART_RATE, Voice, World};
 /// Another server over the same databases, under the same address.
 async fn replica() -> &'static Server {
     let options = Options { public_url: Some(shared().url.clone()), ..Options::default() };
-    Box::leak(Box::new(Server::start(cluster::shared(), options).await))
+    Server::for_this_test(cluster::shared(), options).await
 }
 
 async fn show(server: &Server, tenant: &Tenant, token: &str) -> u16 {

@@ -126,7 +126,7 @@ async fn j36_an_assertion_is_good_once_across_replicas() {
 #[tokio::test]
 async fn keys_by_url_are_fetched_kept_and_looked_for_again() {
     let options = Options { egress_allow: vec!["127.0.0.1/32"], ..Options::default() };
-    let server: &'static Server = Box::leak(Box::new(Server::start(cluster::shared(), options).await));
+    let server: &'static Server = Server::for_this_test(cluster::shared(), options).await;
     let tenant = Tenant::on(server).await;
     let (key, next) = (Forge::p384(), Forge::p384());
     let publisher = Publisher::start(Published::Keys(vec![key.jwk("k")])).await;

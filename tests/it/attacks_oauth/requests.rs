@@ -86,7 +86,7 @@ async fn announce(tenant: &Tenant, ehr: &(String, String), pairs: &[(&str, &str)
 
 #[tokio::test]
 async fn o18_a_launch_is_of_one_app_and_one_user_once() {
-    let server: &'static Server = Box::leak(Box::new(Server::start(cluster::shared(), Options::default()).await));
+    let server: &'static Server = Server::for_this_test(cluster::shared(), Options::default()).await;
     let tenant = Tenant::on(server).await;
     let ehr = with_ehr(&tenant).await;
     let mut new = app(Authentication::None, "launch patient/*.rs user/*.rs");

@@ -65,7 +65,7 @@ async fn t19_tokens_of_a_suspended_or_deleted_tenant_are_refused_within_a_second
 #[tokio::test]
 async fn t20_a_tenant_created_again_sees_nothing_old() {
     // A clock that stands still: a token is old by seconds here.
-    let server: &'static Server = Box::leak(Box::new(Server::start(cluster::shared(), Options::default()).await));
+    let server: &'static Server = Server::for_this_test(cluster::shared(), Options::default()).await;
     server.clock.stop();
     let a = Tenant::on(server).await;
     let (key, outside) = (Forge::p256(), unique_url("outside"));

@@ -30,7 +30,7 @@ impl World {
         let (folder, servers, clients) = (Folder::default(), Authority::named("Servers"), Authority::named("Clients"));
         let files = folder.server_with(&servers.server(), &clients, ClientAuth::Optional, None);
         let options = Options { tls: Some(files), trusted_proxies: vec!["127.0.0.2/32"], ..Options::default() };
-        let server: &'static Server = Box::leak(Box::new(Server::start(cluster::apart().await, options).await));
+        let server: &'static Server = Server::for_this_test(cluster::apart().await, options).await;
         Self { server, servers, clients, _folder: folder }
     }
 

@@ -114,7 +114,7 @@ async fn post(tenant: &Tenant, path: &str, body: &Value) -> Answer {
 
 /// A server that was told of no exception.
 async fn world() -> Tenant {
-    let server: &'static Server = Box::leak(Box::new(Server::start(cluster::alone().await, Options::default()).await));
+    let server: &'static Server = Server::for_this_test(cluster::alone().await, Options::default()).await;
     Tenant::on(server).await
 }
 
@@ -213,7 +213,7 @@ async fn h13_addresses_in_resources_and_searches_are_never_followed() {
 #[tokio::test]
 async fn h13_no_redirect_and_no_changed_name_leads_inside() {
     let options = Options { egress_allow: vec!["127.0.0.2/32"], ..Options::default() };
-    let server: &'static Server = Box::leak(Box::new(Server::start(cluster::alone().await, options).await));
+    let server: &'static Server = Server::for_this_test(cluster::alone().await, options).await;
     let (tenant, trap, key) = (Tenant::on(server).await, Trap::set().await, Forge::p256());
     let allowed = TcpListener::bind("127.0.0.2:0").await.expect("all of 127/8 is this machine");
     let address = allowed.local_addr().expect("an address");

@@ -61,9 +61,9 @@ fn request(server: &Server, tenant: &Tenant, method: &Method, path: &str) -> Req
 #[tokio::test]
 async fn h12_every_route_of_every_part_says_what_a_browser_may_do() {
     let cluster = cluster::shared();
-    let plain: &'static Server = Box::leak(Box::new(Server::start(cluster, Options::default()).await));
+    let plain: &'static Server = Server::for_this_test(cluster, Options::default()).await;
     let options = Options { public_url: Some("https://fhir.hospital.example".to_owned()), ..Options::default() };
-    let secure: &'static Server = Box::leak(Box::new(Server::start(cluster, options).await));
+    let secure: &'static Server = Server::for_this_test(cluster, options).await;
     for (what, server) in [("H12 under http", plain), ("H12 under https", secure)] {
         let tenant = Tenant::on(server).await;
         let (all, administrator) = (tenant.all(), tenant.administrator());

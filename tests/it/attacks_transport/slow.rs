@@ -29,7 +29,7 @@ const STALLED: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(5);
 
 async fn served() -> (&'static Server, Tenant, Tenant) {
-    let server: &'static Server = Box::leak(Box::new(Server::start(cluster::shared(), Options::default()).await));
+    let server: &'static Server = Server::for_this_test(cluster::shared(), Options::default()).await;
     (server, Tenant::on(server).await, Tenant::on(server).await)
 }
 

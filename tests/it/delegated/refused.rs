@@ -137,7 +137,7 @@ async fn page_links_are_for_this_caller_this_list_and_this_base() {
 #[tokio::test]
 async fn e25_a_revocation_bites_on_every_server_within_a_second() {
     let options = Options { public_url: Some(server::shared().url.clone()), ..Options::default() };
-    let replica: &'static Server = Box::leak(Box::new(Server::start(cluster::shared(), options).await));
+    let replica: &'static Server = Server::for_this_test(cluster::shared(), options).await;
     let world = World::new().await;
     let token = world.token();
     let url = format!("http://{}/t/{}/delegated/fhir/Observation?_count=100", replica.address, world.platform.name);

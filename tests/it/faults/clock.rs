@@ -23,7 +23,7 @@ fn last_updated(answer: &Answer) -> String {
 async fn e22_a_clock_that_jumps_judges_tokens_sanely_and_never_takes_time_back_from_a_resource() {
     let seed = fault_seed("E22");
     let cluster = cluster::alone().await;
-    let server: &'static Server = Box::leak(Box::new(Server::start(cluster, Options::default()).await));
+    let server: &'static Server = Server::for_this_test(cluster, Options::default()).await;
     // A tenant has been there for longer than any clock here is wrong: no token is older than its tenant.
     server.clock.advance(-3 * HOUR);
     let tenant = Tenant::on(server).await;
@@ -84,7 +84,7 @@ async fn e22_a_clock_that_jumps_judges_tokens_sanely_and_never_takes_time_back_f
 #[tokio::test]
 async fn e22_a_limit_is_neither_lifted_nor_stuck_when_the_clock_jumps() {
     const LIMIT: usize = 5;
-    let server: &'static Server = Box::leak(Box::new(Server::start(cluster::shared(), Options::default()).await));
+    let server: &'static Server = Server::for_this_test(cluster::shared(), Options::default()).await;
     server.clock.advance(-3 * HOUR);
     let tenant = Tenant::on(server).await;
     server.clock.advance(3 * HOUR);

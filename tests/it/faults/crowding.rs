@@ -14,7 +14,7 @@ const CROWD: usize = 60;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 async fn server(options: Options) -> &'static Server {
-    Box::leak(Box::new(Server::start(cluster::shared(), options).await))
+    Server::for_this_test(cluster::shared(), options).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

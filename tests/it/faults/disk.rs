@@ -43,7 +43,7 @@ async fn e13_a_full_disk_under_the_data_refuses_writes_and_serves_reads_until_th
     let seed = fault_seed("E13");
     let cluster: &'static Cluster = cluster::alone().await;
     move_tenants(cluster, &disk).await;
-    let server: &'static Server = Box::leak(Box::new(Server::start(cluster, Options::default()).await));
+    let server: &'static Server = Server::for_this_test(cluster, Options::default()).await;
     let tenant = Tenant::on(server).await;
     tenant.put("Patient/p1", &tenant.all(), &samples::patient("p1", "Family").to_string()).await.expect(201);
     let (place, checker, mut chance) = (Place::of(&tenant), Arc::new(Checker::default()), Chance(seed));
@@ -109,7 +109,7 @@ async fn e14_a_full_disk_under_the_log_ends_in_recovery_and_loses_nothing() {
     let log = disk.path().to_owned();
     let started = cluster::runtime().spawn(async move { Cluster::with_log_in(OPTIONS, &log).await });
     let cluster: &'static Cluster = Box::leak(Box::new(started.await.expect("the cluster starts")));
-    let server: &'static Server = Box::leak(Box::new(Server::start(cluster, Options::default()).await));
+    let server: &'static Server = Server::for_this_test(cluster, Options::default()).await;
     let tenant = Tenant::on(server).await;
     tenant.put("Patient/p1", &tenant.all(), &samples::patient("p1", "Family").to_string()).await.expect(201);
     let (place, checker, mut chance) = (Place::of(&tenant), Arc::new(Checker::default()), Chance(seed));

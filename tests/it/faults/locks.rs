@@ -36,7 +36,7 @@ enum Hurts {
 async fn e17_a_forgotten_transaction_of_an_operator_hurts_nobody_else_and_leaves_nothing_behind() {
     let seed = fault_seed("E17");
     let cluster = cluster::alone().await;
-    let server: &'static Server = Box::leak(Box::new(Server::start(cluster, Options::default()).await));
+    let server: &'static Server = Server::for_this_test(cluster, Options::default()).await;
     let (tenant, other) = (Tenant::on(server).await, Tenant::on(server).await);
     tenant.put("Patient/p1", &tenant.all(), &samples::patient("p1", "Family").to_string()).await.expect(201);
     let (place, checker, mut chance) = (Place::of(&tenant), Arc::new(Checker::default()), Chance(seed));

@@ -322,7 +322,7 @@ async fn a02_a03_records_say_what_was_searched_and_list_the_entries_of_a_batch()
 
     // In full: codes, dates and ids; never names, numbers, texts or values.
     let options = Options { queries: Queries::Full, ..Options::default() };
-    let server: &'static Server = Box::leak(Box::new(Server::start(cluster::shared(), options).await));
+    let server: &'static Server = Server::for_this_test(cluster::shared(), options).await;
     let tenant = Tenant::on(server).await;
     let all = tenant.all();
     for (query, kept) in [

@@ -39,13 +39,13 @@ pub(super) async fn answer(call: &mut Call<'_>, what: What, id: &str) -> Result<
             call.record.resource_id = Some(wire.issuer.clone());
             let new = asked(call, wire).await?;
             let added = issuers::add_by_tenant(&mut conn, call.tenant, &new, desk.clock.now()).await?;
-            call.app.feed.refresh().await?;
+            call.app.feed.catch_up().await?;
             let shown = json!({ "issuer": new.url, "warnings": added.warnings });
             created(call, "issuers", "", &shown)
         }
         What::Revoke => {
             issuers::remove_by_tenant(&mut conn, call.tenant, id, desk.clock.now()).await?;
-            call.app.feed.refresh().await?;
+            call.app.feed.catch_up().await?;
             Ok(gone())
         }
         _ => json(StatusCode::OK, &json!({ "issuers": issuers::list_of_tenant(&mut conn, call.tenant).await? })),

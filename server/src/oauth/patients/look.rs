@@ -141,6 +141,7 @@ fn exchange<'a>(asked: &Asked<'a>, access: &'a Access) -> Exchange<'a> {
         audit: &asked.app.audit,
         record: asked.record.clone(),
         note: Note::default(),
+        turn: None,
         settling: false,
         boxed: false,
     }

@@ -42,9 +42,9 @@ const STALE_AFTER: Duration = Duration::from_secs(3);
 /// How often a server says that it is there.
 const BEAT_EVERY: Duration = Duration::from_secs(1);
 
-/// The control schema was out of reach for too long to decide about anybody.
+/// The control schema was out of reach for too long to decide about anybody, or when somebody unknown was looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the control schema could not be read for {} seconds", STALE_AFTER.as_secs())]
+#[error("the control schema cannot be read now")]
 pub struct Stale;
 
 /// A first load that failed.
@@ -139,21 +139,31 @@ impl DirectoryFeed {
         if stale { Err(Stale) } else { Ok(self.shared.directory.load_full()) }
     }
 
-    /// The directory after a poll that begins from now on. For a tenant, issuer or key that is not found: it may have
-    /// been made a moment ago. Any number of callers share one poll.
+    /// The directory after a poll that begins from now on and succeeds. For a tenant, issuer or key that is not found: it
+    /// may have been made a moment ago, and only who could look knows that it was not. Any number of callers share one
+    /// poll.
     pub async fn refresh(&self) -> Result<Arc<Directory>, Stale> {
         if self.shared.polled == Polled::Never {
             return self.current();
         }
         let mut ended = self.shared.ended.subscribe();
         let number = self.shared.begun.load(Ordering::Acquire) + 1;
+        let asked = self.shared.since_base(Instant::now());
         self.shared.wanted.notify_one();
-        // Without an answer in time the directory of before is as good as none newer.
         let waited = time::timeout(POLL_WITHIN, ended.wait_for(|ended| *ended >= number)).await;
-        if !matches!(waited, Ok(Ok(_))) {
-            tracing::debug!("a poll of the control schema did not end in time");
+        if !matches!(waited, Ok(Ok(_))) || self.shared.fresh.load(Ordering::Acquire) < asked {
+            tracing::debug!("a poll of the control schema did not succeed in time");
+            return Err(Stale);
         }
         self.current()
+    }
+
+    /// Waits until this server knows a change that is committed already: a poll that fails only delays that.
+    pub async fn catch_up(&self) -> Result<(), Stale> {
+        match self.refresh().await {
+            Ok(_) => Ok(()),
+            Err(Stale) => self.current().map(drop),
+        }
     }
 
     /// How long ago the last successful poll began.
@@ -234,6 +244,11 @@ impl Shared {
         }
     }
 
+    /// In milliseconds.
+    fn since_base(&self, moment: Instant) -> u64 {
+        u64::try_from(moment.saturating_duration_since(self.base).as_millis()).unwrap_or(u64::MAX)
+    }
+
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -305,8 +320,7 @@ impl Poller {
             known.snapshot = snapshot;
             self.shared.publish(&mut known);
         }
-        let began = began.saturating_duration_since(self.shared.base).as_millis();
-        self.shared.fresh.store(u64::try_from(began).unwrap_or(u64::MAX), Ordering::Release);
+        self.shared.fresh.store(self.shared.since_base(began), Ordering::Release);
         self.conn = Some(conn);
         // Commands wait for this number, so a change is confirmed at once.
         if moved || self.beaten.is_none_or(|beaten| beaten.elapsed() >= BEAT_EVERY) {

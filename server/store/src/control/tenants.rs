@@ -13,6 +13,7 @@ pub use super::{
     create::{Created, Isolation, NewTenant, create},
     delete::{Deleted, delete},
 };
+use crate::migrate::ddl;
 
 /// A tenant as operators see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -76,6 +77,15 @@ pub async fn find(admin: &mut PgConnection, name: &TenantName) -> Result<Option<
     .map_err(failed())?;
     tx.commit().await.map_err(failed())?;
     found.map(|row| tenant(&row)).transpose()
+}
+
+/// Has PostgreSQL look at what a tenant has. Before it has, as it does by itself a while after much was loaded, it reads
+/// all of a table for a page of it: a search of 50 took 1.6 ms in 2,200 rows, and 0.7 ms then.
+pub async fn analyze(admin: &mut PgConnection, role: &TenantRole) -> Result<(), ControlError> {
+    let failed = || ControlError::database("gather statistics");
+    let mut tx = begin(admin).await.map_err(failed())?;
+    ddl::analyze(&mut tx, role).await.map_err(failed())?;
+    tx.commit().await.map_err(failed())
 }
 
 /// Stops a tenant's tokens from being accepted. The answer is the number of the change, for

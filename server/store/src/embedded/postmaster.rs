@@ -37,14 +37,16 @@ const TRY_AGAIN_AFTER: Duration = Duration::from_millis(400);
 /// Over this size the log of earlier runs is dropped at a start. It holds a few lines a start, no statements.
 const LOG_LIMIT: u64 = 1 << 20;
 
-/// What PostgreSQL is always told. The last five keep statements, values and their errors out of its log: they hold
-/// health data. Our own log says what failed.
-const SETTINGS: [&str; 14] = [
+/// What PostgreSQL is always told. It looks after a tenant that much was written into within seconds, since until then it
+/// plans searches as if nothing were there. The last five keep statements, values and their errors out of its log: they
+/// hold health data. Our own log says what failed.
+const SETTINGS: [&str; 15] = [
     "port=5432",
     "listen_addresses=",
     "unix_socket_permissions=0700",
     "cluster_name=vitals",
     "jit=off",
+    "autovacuum_naptime=10s",
     "max_locks_per_transaction=256",
     "timezone=UTC",
     "log_timezone=UTC",

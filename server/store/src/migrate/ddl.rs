@@ -70,6 +70,12 @@ pub(crate) async fn drop_schema(conn: &mut PgConnection, role: &TenantRole) -> R
     send(conn, format!("DROP SCHEMA IF EXISTS {} CASCADE", quoted(role))).await
 }
 
+/// Gathers statistics of what a tenant's resources are searched by.
+pub(crate) async fn analyze(conn: &mut PgConnection, role: &TenantRole) -> Result<(), sqlx::Error> {
+    let role = quoted(role);
+    send(conn, format!("ANALYZE {role}.patient, {role}.patient_name, {role}.observation")).await
+}
+
 /// Whether a tenant's schema has an outbox: not where somebody dropped it by hand, nor before the step that makes it.
 pub(crate) async fn has_outbox(conn: &mut PgConnection, role: &TenantRole) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL")

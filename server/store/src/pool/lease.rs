@@ -12,10 +12,7 @@ use sqlx::{
 };
 use vitals_access::tenant::{Tenant, TenantRole};
 
-use super::{
-    Inner,
-    state::{Slot, Work},
-};
+use super::{Inner, SearchTurn, state::Slot};
 use crate::{
     StoreError,
     error::Commits,
@@ -70,7 +67,7 @@ pub(super) async fn bind(connection: &mut PgConnection, role: &TenantRole) -> Re
 pub(crate) struct Lease {
     inner: Arc<Inner>,
     tenant: Arc<Tenant>,
-    work: Work,
+    turn: Option<SearchTurn>,
     since: Instant,
     connection: Option<PgConnection>,
     settled: bool,
@@ -78,16 +75,26 @@ pub(crate) struct Lease {
 }
 
 impl Lease {
-    pub(super) fn new(inner: Arc<Inner>, tenant: Arc<Tenant>, work: Work, connection: PgConnection) -> Self {
+    pub(super) fn new(
+        inner: Arc<Inner>,
+        tenant: Arc<Tenant>,
+        turn: Option<SearchTurn>,
+        connection: PgConnection,
+    ) -> Self {
         Self {
             inner,
             tenant,
-            work,
+            turn,
             since: Instant::now(),
             connection: Some(connection),
             settled: true,
             in_transaction: false,
         }
+    }
+
+    /// Gives the connection back and keeps the turn of a search.
+    pub(crate) fn rest(mut self) -> Option<SearchTurn> {
+        self.turn.take()
     }
 
     /// Opens a transaction as the tenant.
@@ -223,7 +230,7 @@ impl Drop for Lease {
                 Slot::closed()
             }
         };
-        let closed = self.inner.state().give_back(&self.tenant.role, self.work, slot, Some(self.since.elapsed()));
+        let closed = self.inner.state().give_back(&self.tenant.role, slot, Some(self.since.elapsed()));
         drop(closed);
     }
 }

@@ -86,11 +86,6 @@ impl Side {
         self.held += 1;
         self.searching += usize::from(work == Work::Search);
     }
-
-    fn gave(&mut self, work: Work) {
-        self.held -= 1;
-        self.searching -= usize::from(work == Work::Search);
-    }
 }
 
 pub(super) struct State {
@@ -221,18 +216,13 @@ impl State {
         Slot(None)
     }
 
-    /// Takes a slot back and serves who waits. Returns connections to drop once the lock is released.
+    /// Takes a slot back and serves who waits; a search still has its turn. Returns connections to drop once the lock is
+    /// released.
     #[must_use]
-    pub(super) fn give_back(
-        &mut self,
-        role: &TenantRole,
-        work: Work,
-        mut slot: Slot,
-        held: Option<Duration>,
-    ) -> Vec<Slot> {
+    pub(super) fn give_back(&mut self, role: &TenantRole, mut slot: Slot, held: Option<Duration>) -> Vec<Slot> {
         self.in_use -= 1;
         if let Some(side) = self.sides.get_mut(role) {
-            side.gave(work);
+            side.held -= 1;
             if let Some(held) = held.and_then(|held| u64::try_from(held.as_micros()).ok()) {
                 side.holds = if side.holds == 0 { held } else { (side.holds * 11 + held) / 12 };
             }
@@ -244,9 +234,19 @@ impl State {
         self.serve_waiting()
     }
 
+    /// Ends the turn of a search and serves who waits, as [`State::give_back`] does.
+    #[must_use]
+    pub(super) fn end_search(&mut self, role: &TenantRole) -> Vec<Slot> {
+        if let Some(side) = self.sides.get_mut(role) {
+            side.searching -= 1;
+        }
+        self.tidy(role);
+        self.serve_waiting()
+    }
+
     /// Forgets a tenant that holds nothing and waits for nothing.
     fn tidy(&mut self, role: &TenantRole) {
-        if self.sides.get(role).is_some_and(|side| side.held == 0 && side.waiting() == 0) {
+        if self.sides.get(role).is_some_and(|side| (side.held, side.searching, side.waiting()) == (0, 0, 0)) {
             self.sides.remove(role);
         }
     }
@@ -276,7 +276,8 @@ impl State {
             if let Err(slot) = waiter.answer.send(slot) {
                 self.in_use -= 1;
                 if let Some(side) = self.sides.get_mut(&role) {
-                    side.gave(work);
+                    side.held -= 1;
+                    side.searching -= usize::from(work == Work::Search);
                 }
                 self.tidy(&role);
                 closed.push(slot);

@@ -38,7 +38,10 @@ impl Desk {
     }
 
     fn gives_back(&mut self, role: &TenantRole, work: Work, held: Duration) {
-        drop(self.state.give_back(role, work, Slot::closed(), Some(held)));
+        drop(self.state.give_back(role, Slot::closed(), Some(held)));
+        if work == Work::Search {
+            drop(self.state.end_search(role));
+        }
     }
 }
 
@@ -67,6 +70,19 @@ fn beside_others_a_tenant_runs_fewer_searches() {
     desk.gives_back(&other, Work::Search, Duration::ZERO);
     desk.now += 2 * ROUND;
     assert!(desk.gets(&one, Work::Search));
+}
+
+#[test]
+fn a_search_has_its_turn_until_its_answer_is_made() {
+    let (one, other) = (TenantRole::generate(), TenantRole::generate());
+    let mut desk = Desk::of(LIMITS);
+    assert!(desk.gets(&other, Work::Other));
+    assert!(desk.gets(&one, Work::Search));
+    let mut search = desk.waits(&one, Work::Search);
+    drop(desk.state.give_back(&one, Slot::closed(), None));
+    assert!(search.try_recv().is_err(), "the connection is free, the turn is not");
+    drop(desk.state.end_search(&one));
+    assert!(search.try_recv().is_ok());
 }
 
 #[test]

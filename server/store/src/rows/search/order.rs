@@ -51,7 +51,7 @@ pub(super) struct Order {
 enum By {
     /// An index gives it.
     Index,
-    /// The index over all of a tenant gives it, which takes naming the tenant.
+    /// An index over all of a tenant gives it, which takes naming the tenant, or a code.
     IndexOfTenant,
     /// They are sorted, because the search names the few that are meant. An index that gives the order would be read to
     /// its end for them, and PostgreSQL takes it: it knows that the page is small and not how rare an identifier is.
@@ -103,8 +103,8 @@ impl Order {
         });
     }
 
-    /// Whether the rows' tenant has to be named.
-    pub(super) const fn names_tenant(self) -> bool {
+    /// Whether an index over all of a tenant gives the order.
+    pub(super) const fn is_of_tenant(self) -> bool {
         matches!(self.by, By::IndexOfTenant)
     }
 
