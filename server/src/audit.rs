@@ -45,7 +45,7 @@ const QUEUE: usize = 4_096;
 const QUEUED_WITHIN: Duration = Duration::from_secs(1);
 /// Refusals of callers who are over a limit are written together, this often: whoever asks for ten times what it may would
 /// else take the others' time with inserts of its own. It hears of it that much later.
-const GATHERED: Duration = Duration::from_millis(20);
+const GATHERED: Duration = Duration::from_millis(5);
 /// The status of such a refusal.
 const OVER_A_LIMIT: u16 = 429;
 /// How long a caller waits in all. The database gives an insert three seconds.

@@ -4,7 +4,7 @@
 use vitals_fhir::{
     interaction::SearchType,
     resource::Observation,
-    search::{Query, form_pairs},
+    search::{Filter, Query, form_pairs},
     token,
     vital::LOINC,
 };
@@ -53,7 +53,7 @@ async fn no_search_reads_a_table_of_100_000_rows_from_end_to_end() {
     let everything = tenant.all();
     let of_patient = ["observation_patient_date", "observation_patient_code"];
     // Token, search, and the indexes one of which gives its rows.
-    let cases: [(&str, &str, &[&str]); 25] = [
+    let cases: [(&str, &str, &[&str]); 27] = [
         (&everything, "patient=p7&code=http://loinc.org|8867-4&_sort=-date", &of_patient),
         (&everything, "patient=p7&code=http://loinc.org|8867-4&_sort=date", &of_patient),
         (&everything, "patient=p7&code=http://loinc.org|8867-4&date=ge2026-02&date=lt2026-03", &of_patient),
@@ -78,13 +78,19 @@ async fn no_search_reads_a_table_of_100_000_rows_from_end_to_end() {
         (&everything, "code=http://loinc.org|8302-2&_sort=-date", &["observation_code_date"]),
         // One of several codes of its vital.
         (&everything, "code=http://loinc.org|59408-5&_sort=-date", &["observation_code_date", "observation_codes"]),
+        // As of a compartment.
+        (&everything, "_compartment=p7", &["observation_tokens"]),
+        (&everything, "_compartment=p7&code=http://loinc.org|8867-4", &["observation_tokens"]),
         (&confined, "", &of_patient),
         (&confined, "code=http://loinc.org|8867-4", &of_patient),
     ];
     let app = &tenant.server.app;
     for (token, search, indexes) in cases {
         let access = tenant.access(token);
-        let query = Query::<Observation>::parse(&form_pairs(search).expect("a form"), true, &[]).expect("a search");
+        let (compartment, asked): (Vec<_>, Vec<_>) =
+            form_pairs(search).expect("a form").into_iter().partition(|(name, _)| name == "_compartment");
+        let mut query = Query::<Observation>::parse(&asked, true, &[]).expect("a search");
+        query.filters.extend(compartment.into_iter().map(|(_, id)| Filter::Compartment(id)));
         for after in [None, Some(&after)] {
             let (pool, access, query, after) = (app.pool.clone(), access.clone(), query.clone(), after.cloned());
             let plan = cluster::runtime().spawn(async move {

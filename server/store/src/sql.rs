@@ -84,6 +84,9 @@ pub(crate) async fn run(connection: &mut sqlx::PgConnection, statement: Plain<'_
             "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL ROLE {}; SET LOCAL statement_timeout = '60s'",
             role.as_str()
         ),
+        Plain::BeginSnapshot(role) => {
+            format!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL ROLE {}", role.as_str())
+        }
         Plain::Commit => "COMMIT".to_owned(),
         Plain::Rollback => "ROLLBACK".to_owned(),
     };
@@ -99,6 +102,8 @@ pub(crate) enum Plain<'a> {
     Begin(&'a TenantRole),
     /// Opens a writing transaction whose statements may take a minute (bundles, imports).
     BeginLong(&'a TenantRole),
+    /// Opens a transaction of reads that see one moment.
+    BeginSnapshot(&'a TenantRole),
     /// Ends a transaction.
     Commit,
     /// Gives a transaction up.

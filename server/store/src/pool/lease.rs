@@ -92,6 +92,11 @@ impl Lease {
         }
     }
 
+    /// Whether another tenant is there.
+    pub(crate) fn is_beside_others(&self) -> bool {
+        !self.inner.state().is_alone(&self.tenant.role)
+    }
+
     /// Gives the connection back and keeps the turn of a search.
     pub(crate) fn rest(mut self) -> Option<SearchTurn> {
         self.turn.take()

@@ -142,6 +142,11 @@ impl State {
         }
     }
 
+    /// Whether no other tenant is there.
+    pub(super) fn is_alone(&self, role: &TenantRole) -> bool {
+        self.seen.is_alone(role)
+    }
+
     pub(super) fn open(&self) -> usize {
         self.idle.len() + self.in_use
     }

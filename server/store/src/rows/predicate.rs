@@ -52,6 +52,12 @@ pub(crate) fn of_one_patient(visible: &Visible) -> bool {
     }
 }
 
+/// Whether some of what is visible is so by its codes.
+pub(crate) fn looks_into_codes(visible: &Visible) -> bool {
+    let Visible::AnyOf(alternatives) = visible else { return false };
+    alternatives.iter().any(|AllOf(terms)| terms.iter().any(|term| matches!(term, Term::CodeIn(_))))
+}
+
 fn push_term(sql: &mut Sql, alias: Alias, term: &Term) {
     let column = |sql: &mut Sql, name: &'static str| {
         sql.push(alias.name).push(name);

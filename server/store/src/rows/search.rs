@@ -16,7 +16,12 @@ use super::{
     Rows, Versioned,
     table::{MOST_OF_A_PAGE, Table, column, versioned, weight},
 };
-use crate::{StoreError, error::Commits, sql::Sql, tenant::WORK};
+use crate::{
+    StoreError,
+    error::Commits,
+    sql::{Plain, Sql},
+    tenant::WORK,
+};
 
 /// A resource that a search found.
 #[derive(Clone, Debug)]
@@ -43,6 +48,19 @@ pub struct Page<R: Resource> {
     pub next: Option<Position>,
 }
 
+/// A part of a page.
+struct Piece<R: Resource> {
+    page: Page<R>,
+    /// Whether it ends where it does because of the bytes it has.
+    cut: bool,
+    /// These bytes.
+    weight: usize,
+}
+
+/// Larger pages are read in pieces while another tenant is there: a process that gives up its processor every few hundred
+/// microseconds leaves the others' turn to them, one that keeps it for milliseconds does not.
+const PIECE: u32 = 100;
+
 impl<R: Table> Rows<'_, R, SearchType> {
     /// At most `query.count` resources after `after`, fewer where they are large; none where only their number is asked for, or where `after` is
     /// no place in this order.
@@ -61,10 +79,52 @@ impl<R: Table> Rows<'_, R, SearchType> {
         if query.shown == Shown::Count || after.is_some_and(|after| !order.holds(after)) {
             return Ok(Page { found: Vec::new(), next: None });
         }
+        if query.count > PIECE && self.lease.is_beside_others() {
+            return self.in_pieces(query, order, after, most).await;
+        }
+        Ok(self.piece(query, query.count, order, after, most).await?.page)
+    }
+
+    /// A large page, read in pieces that all see one moment.
+    async fn in_pieces(
+        &mut self,
+        query: &Query<R>,
+        order: Order,
+        after: Option<&Position>,
+        most: usize,
+    ) -> Result<Page<R>, StoreError> {
+        self.lease.begin(|role| Plain::BeginSnapshot(role)).await?;
+        let mut page = Page { found: Vec::new(), next: after.cloned() };
+        let mut weight = 0;
+        loop {
+            let left = query.count - u32::try_from(page.found.len()).unwrap_or(query.count);
+            let piece =
+                self.piece(query, left.min(PIECE), order, page.next.as_ref(), most.saturating_sub(weight)).await?;
+            weight += piece.weight;
+            page.found.extend(piece.page.found);
+            page.next = piece.page.next;
+            if piece.cut || page.next.is_none() || page.found.len() >= query.count as usize {
+                break;
+            }
+            // Whoever waits for this thread goes first.
+            tokio::task::yield_now().await;
+        }
+        self.lease.commit().await?;
+        Ok(page)
+    }
+
+    async fn piece(
+        &mut self,
+        query: &Query<R>,
+        count: u32,
+        order: Order,
+        after: Option<&Position>,
+        most: usize,
+    ) -> Result<Piece<R>, StoreError> {
         let mut sql = Sql::new("resource.search");
-        render::push(&mut sql, query, &self.visible, order, after, self.access.tenant().number);
+        render::push(&mut sql, query, count, &self.visible, order, after, self.access.tenant().number);
         let (rows, cut) = self.lease.rows_within(sql, WORK, most, weight).await?;
-        let count = query.count as usize;
+        let count = count as usize;
         let found = rows
             .iter()
             .take(count)
@@ -75,7 +135,8 @@ impl<R: Table> Rows<'_, R, SearchType> {
             })
             .collect::<Result<Vec<_>, StoreError>>()?;
         let next = if cut || rows.len() > count { found.last().map(|last| last.position.clone()) } else { None };
-        Ok(Page { found, next })
+        let weight = rows.iter().take(count).map(weight).sum();
+        Ok(Piece { page: Page { found, next }, cut: cut && rows.len() <= count, weight })
     }
 
     /// How many resources are found on all pages together.
@@ -92,7 +153,7 @@ impl<R: Table> Rows<'_, R, SearchType> {
     pub async fn plan(&mut self, query: &Query<R>, after: Option<&Position>) -> Result<Vec<String>, StoreError> {
         let mut sql = Sql::explaining("resource.plan");
         let order = Order::of(query, &self.visible);
-        render::push(&mut sql, query, &self.visible, order, after, self.access.tenant().number);
+        render::push(&mut sql, query, query.count, &self.visible, order, after, self.access.tenant().number);
         self.lease.plan(sql, WORK).await
     }
 }

@@ -5,6 +5,7 @@ const LIMITS: PoolLimits = PoolLimits {
     per_tenant: 6,
     searches: 6,
     searches_beside_others: 1,
+    rests_beside_others: 0,
     waiting: 4,
     checkout: Duration::from_secs(2),
 };

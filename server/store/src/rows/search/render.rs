@@ -21,16 +21,17 @@ use crate::{
     sql::Sql,
 };
 
-/// Appends the statement of a page.
+/// Appends the statement of a page of `count`.
 pub(super) fn push<R: Table>(
     sql: &mut Sql,
     query: &Query<R>,
+    count: u32,
     visible: &Visible,
     order: Order,
     after: Option<&Position>,
     tenant: i32,
 ) {
-    let limit = i64::from(query.count) + 1;
+    let limit = Limit::of(query, count, visible);
     let order = Ordered { order, after, tenant };
     match one_vital_code(query) {
         // A code that names a vital is found by `code1`. The rare Observation that names several vitals stands
@@ -38,14 +39,69 @@ pub(super) fn push<R: Table>(
         Some(code1) if R::TYPE == ResourceType::Observation => {
             sql.push("SELECT u.tenant, u.id, u.version, u.last_updated, u.patient, u.body, u.place FROM ((");
             branch(sql, query, visible, order, Some(&code1));
-            sql.push(" LIMIT ").bind(limit).push(") UNION ALL (");
-            branch(sql, query, visible, order, Some("*"));
-            sql.push(" LIMIT ").bind(limit).push(")) u");
+            limit.push(sql).push(") UNION ALL (");
+            branch(sql, query, visible, order, Some(SEVERAL));
+            limit.push(sql).push(")) u");
             order.order.push_of_union(sql);
         }
         _ => branch(sql, query, visible, order, None),
     }
-    sql.push(" LIMIT ").bind(limit);
+    limit.push(sql);
+}
+
+/// `code1` of Observations that name several vitals.
+const SEVERAL: &str = "*";
+
+/// How many rows are read: one more than the page has, or some more than that.
+#[derive(Clone, Copy)]
+enum Limit {
+    /// In letters, of few numbers, so that PostgreSQL knows it and finds that a plan is as good for other values, too.
+    /// It keeps such a plan; making one for each page takes longer than reading it.
+    Known(&'static str),
+    /// Bound, so that every page has a plan of its own: what is good for a rare code or identifier is not for a
+    /// frequent one.
+    Bound(i64),
+}
+
+impl Limit {
+    const KNOWN: [(u32, &'static str); 9] = [
+        (2, " LIMIT 2"),
+        (6, " LIMIT 6"),
+        (11, " LIMIT 11"),
+        (21, " LIMIT 21"),
+        (51, " LIMIT 51"),
+        (101, " LIMIT 101"),
+        (201, " LIMIT 201"),
+        (501, " LIMIT 501"),
+        (1_001, " LIMIT 1001"),
+    ];
+
+    fn of<R: Table>(query: &Query<R>, count: u32, visible: &Visible) -> Self {
+        let rows = count.saturating_add(1);
+        let bound = Self::Bound(i64::from(rows));
+        let code1 = one_vital_code(query);
+        let is_ordered = |filter: &Filter| {
+            matches!(filter, Filter::Date(..) | Filter::Subject(_))
+                || code1.as_deref().is_some_and(|it| says(it, filter))
+        };
+        let by_order = match Beside::of(query, visible) {
+            // A compartment has more than the patient's own index has.
+            Beside::Patient => !query.filters.iter().any(|filter| matches!(filter, Filter::Compartment(_))),
+            Beside::Nothing => query.sort.is_some() && query.filters.iter().all(is_ordered),
+        };
+        if R::TYPE != ResourceType::Observation || !by_order || predicate::looks_into_codes(visible) {
+            return bound;
+        }
+        let known = Self::KNOWN.iter().find(|(number, _)| *number >= rows);
+        known.map_or(bound, |(_, text)| Self::Known(text))
+    }
+
+    fn push(self, sql: &mut Sql) -> &mut Sql {
+        match self {
+            Self::Known(text) => sql.push(text),
+            Self::Bound(rows) => sql.push(" LIMIT ").bind(rows),
+        }
+    }
 }
 
 /// Appends the statement that counts what is found on all pages together; no row where there is nothing.
@@ -67,9 +123,14 @@ fn branch<R: Table>(sql: &mut Sql, query: &Query<R>, visible: &Visible, ordered:
     let Ordered { order, after, tenant } = ordered;
     sql.push("SELECT x.tenant, x.id, x.version, x.last_updated, ").push(R::TEXTS.patient).push(" AS patient, x.body, ");
     sql.push(order.place()).push(" AS place").push(R::TEXTS.from);
-    push_where(sql, query, visible, code1.filter(|_| order.is_of_tenant()));
+    let is_by_code = order.is_of_tenant() || one_patient(query, visible);
+    push_where(sql, query, visible, code1.filter(|_| is_by_code));
     match code1 {
-        // The index by code and date gives the order.
+        // In letters: how few they are, PostgreSQL cannot know of a value that is bound.
+        Some(SEVERAL) => {
+            sql.push(" AND x.code1 = '*'");
+        }
+        // The indexes by code and date give the order.
         Some(code1) => {
             sql.push(" AND x.code1 = ").bind(code1.to_owned());
         }

@@ -21,7 +21,8 @@ pub(super) fn push(sql: &mut Sql, filter: &Filter, beside: Beside) {
         Filter::Compartment(id) => {
             sql.push("(x.patient = ").bind(id.clone());
             sql.push(" OR ");
-            token::push_overlap(sql, "x.tokens", vec![format!("p:Patient/{id}")], beside);
+            // An index for each, or none serves.
+            token::push_overlap(sql, "x.tokens", vec![format!("p:Patient/{id}")], Beside::Nothing);
             sql.push(")");
         }
         Filter::Reference(referrer, values) => {
