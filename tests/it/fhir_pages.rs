@@ -375,3 +375,47 @@ async fn a_page_of_large_resources_ends_early_and_the_next_goes_on() {
         assert_eq!(ids, (0..12).map(|number| format!("o{number:02}")).collect::<Vec<_>>(), "{list}");
     }
 }
+
+#[tokio::test]
+async fn a_large_page_is_the_same_beside_another_tenant() {
+    // given a server of two tenants, and rows of one moment among those that are read in pieces beside others
+    let server: &'static Server = Server::for_this_test(cluster::shared(), Options::default()).await;
+    let (tenant, other) = (Tenant::on(server).await, Tenant::on(server).await);
+    let entries: Vec<Value> = (0..250)
+        .map(|number| {
+            let id = format!("o{number:03}");
+            let resource = samples::vital(&id, &format!("p{}", number % 3), "8867-4", 70.0, "2026-01-01T08:00:00Z");
+            json!({ "resource": resource, "request": { "method": "PUT", "url": format!("Observation/{id}") } })
+        })
+        .collect();
+    let bundle = json!({ "resourceType": "Bundle", "type": "transaction", "entry": entries });
+    tenant.post("", &tenant.all(), &bundle.to_string()).await.expect(200);
+
+    let lists = [
+        "Observation?_count=240",
+        "Observation?_count=240&_sort=date",
+        "Observation?_count=240&code=http://loinc.org|8867-4&_sort=-date",
+        "Observation?_count=200",
+        "Observation?_count=1000&_total=accurate",
+        "Observation?_count=101&patient=p1",
+    ];
+    let read = async |list: &str| {
+        let first = tenant.get(list, &tenant.all()).await.expect(200);
+        let rest = match first.link("next") {
+            Some(next) => Answer::of(client().get(next).bearer_auth(tenant.all())).await.expect(200).ids(),
+            None => Vec::new(),
+        };
+        (first.ids(), rest, first.json()["total"].clone())
+    };
+    // when it asks alone, and beside the other
+    let mut alone = Vec::new();
+    for list in lists {
+        alone.push(read(list).await);
+    }
+    for (list, alone) in lists.into_iter().zip(alone) {
+        other.get("Observation", &other.all()).await.expect(200);
+        // then it is told the same
+        assert_eq!(read(list).await, alone, "{list}");
+        assert_eq!(alone.0.len() + alone.1.len(), if list.contains("patient") { 83 } else { 250 }, "{list}");
+    }
+}

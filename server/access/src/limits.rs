@@ -115,6 +115,21 @@ mod tests {
         assert_eq!((table.within(claimed), claimed.within(table)), (both, both));
         assert_eq!(table.within(Quotas::NONE), table);
         assert!(Quotas::NONE.is_none() && !table.is_none());
+        for one in [
+            Quotas { burst: Some(1), ..Quotas::NONE },
+            Quotas { sustained: Some(1), ..Quotas::NONE },
+            Quotas { daily: Some(1), ..Quotas::NONE },
+        ] {
+            assert!(!one.is_none(), "{one:?}");
+        }
+    }
+
+    #[test]
+    fn limits_are_empty_where_neither_the_tenant_nor_a_client_has_one() {
+        let some = BTreeMap::from([(Category::Read, Quotas::NONE)]);
+        assert!(Limits::default().is_empty());
+        assert!(!Limits { tenant: some.clone(), ..Limits::default() }.is_empty());
+        assert!(!Limits { per_client: some, ..Limits::default() }.is_empty());
     }
 
     #[test]

@@ -79,6 +79,13 @@ mod tests {
     }
 
     #[test]
+    fn its_debug_text_names_the_tenants_role_alone() {
+        let heart = preview(&["vitals.heart_rate:read"]);
+        let text = format!("{heart:?}");
+        assert!(text.contains(heart.tenant().role.as_str()) && !text.contains("Mercy"), "{text}");
+    }
+
+    #[test]
     fn who_is_nobody_here_has_no_compartment() {
         let nobodys = preview(&["patient/*.rs", "user/*.rs", "launch", "nonsense"]);
         for resource in ResourceType::ALL {

@@ -149,6 +149,20 @@ mod tests {
     }
 
     #[test]
+    fn a_set_without_a_key_is_empty() {
+        assert!(WitnessKeys::from_jwks("{}").is_empty());
+        assert!(!Witness::derived(&[7; 32]).unwrap().keys().is_empty());
+    }
+
+    #[test]
+    fn a_line_is_named_by_its_hash_in_hexadecimal_digits() {
+        // FIPS 180-2, appendix B.1.
+        let hash = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(fingerprint("abc"), hash);
+        assert_eq!(hexadecimal(&[0, 1, 0xab]), "0001ab");
+    }
+
+    #[test]
     fn the_same_secret_gives_the_same_key_and_no_number_gives_none() {
         let one = Witness::derived(&[7; 32]).unwrap();
         assert_eq!(one.key(), Witness::derived(&[7; 32]).unwrap().key());

@@ -133,6 +133,13 @@ mod tests {
     /// What is asked for, and what the trail keeps of it: names alone, and in full.
     type Case<'c> = (&'c [(&'c str, &'c str)], &'c str, &'c str);
 
+    #[test]
+    fn the_two_ways_have_a_word_each() {
+        assert_eq!("names".parse(), Ok(Queries::Names));
+        assert_eq!("full".parse(), Ok(Queries::Full));
+        assert_eq!("Full".parse::<Queries>(), Err("must be full or names"));
+    }
+
     fn kept(queries: Queries, pairs: &[(&str, &str)]) -> String {
         let known = |name: &str| matches!(name, "code" | "date" | "name" | "value-quantity" | "patient" | "_count");
         criteria(queries, known, pairs.iter().copied()).unwrap_or_default()

@@ -52,6 +52,38 @@ fn canonical_text_comes_back_as_the_same_record() {
 }
 
 #[test]
+fn a_record_for_another_chain_is_one_of_its_own_and_of_the_same_request() {
+    let mut record = record();
+    record.request_id = Some("r1".to_owned());
+    record.copy = Some(Copied { chain: "t_a".to_owned(), tenant: "mercy".to_owned() });
+    let other = record.elsewhere("t_b");
+    assert_ne!(other.id, record.id);
+    assert_eq!((other.chain.as_str(), other.copy.is_none()), ("t_b", true));
+    assert_eq!(other.request_id.as_deref(), Some("r1"));
+}
+
+#[test]
+fn what_a_refused_token_claimed_is_kept_as_unverified() {
+    let claimed = Claimed {
+        issuer: Some("https://idp.example".to_owned()),
+        subject: Some("s".to_owned()),
+        client: Some("c".to_owned()),
+        tenant: Some("mercy".to_owned()),
+    };
+    let mut record = record();
+    record.by_claimed(&claimed);
+    assert!(record.unverified);
+    let kept = Claimed {
+        issuer: record.issuer.clone(),
+        subject: record.subject.clone(),
+        client: record.client.clone(),
+        tenant: record.acting_tenant.clone(),
+    };
+    assert_eq!(kept, claimed);
+    assert!(record.to_json().contains(r#""unverified":true"#));
+}
+
+#[test]
 fn the_hash_covers_the_text_and_the_record_before() {
     let text = record().canonical(1, 1);
     let first = hash(&[0; 32], &text);
