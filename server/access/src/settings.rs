@@ -101,6 +101,12 @@ mod tests {
     }
 
     #[test]
+    fn a_provider_is_asked_who_somebody_is_unless_more_or_less_is_said() {
+        let text = r#"{"issuer":"https://idp.example","client_id":"vitals"}"#;
+        assert_eq!(serde_json::from_str::<Upstream>(text).unwrap().scope, "openid profile email");
+    }
+
+    #[test]
     fn a_tenant_with_real_data_takes_no_api_keys() {
         let both = Settings { api_keys: true, production: true, ..Settings::default() };
         assert!(!both.takes_api_keys());

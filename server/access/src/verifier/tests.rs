@@ -297,6 +297,16 @@ fn the_plain_token_of_the_field_is_enough() {
 }
 
 #[test]
+fn a_record_names_the_scopes_that_reach_the_trail() {
+    let world = World::new();
+    let scope = json!("vitals:read system/AuditEvent.rs patient/AuditEvent.r");
+    let access = world.verify(&token(&[("scope", scope), ("patient", json!("p1"))])).unwrap();
+    assert_eq!(access.used_on_trail(Letter::Search), ["system/AuditEvent.rs"]);
+    assert_eq!(access.used_on_trail(Letter::Read), ["system/AuditEvent.rs", "patient/AuditEvent.r"]);
+    assert_eq!(access.used_on_trail(Letter::Create), [""; 0]);
+}
+
+#[test]
 fn only_an_issuer_that_may_sets_the_tier() {
     let mut world = World::new();
     let token = token(&[("rate_limit_tier", json!("gold"))]);

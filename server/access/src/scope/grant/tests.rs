@@ -67,6 +67,9 @@ fn what_is_granted_is_what_all_three_have_in_common() {
         (limited.as_str(), "patient/*.rs", "patient/*.rs", limited.as_str()),
         ("patient/Observation.rs", limited.as_str(), "patient/*.rs", limited.as_str()),
         ("patient/*.read", limited.as_str(), "patient/*.rs", limited.as_str()),
+        // No spelling of v1 has any.
+        ("patient/*.*", "patient/*.cruds?category=x", "patient/*.cruds", "patient/*.cruds?category=x"),
+        ("patient/*.write", "patient/*.cud?category=x", "patient/*.cruds", "patient/*.cud?category=x"),
         (
             "patient/*.rs",
             "patient/*.rs?category=x",

@@ -245,6 +245,7 @@ fn a_delegated_caller_reads_in_one_tenant_and_is_of_another() {
         assert_eq!(access.used(resource, letter), used, "{resource} {letter:?}");
     }
     assert!(!access.may_create_at_chosen_id(ResourceType::Observation));
+    assert_eq!((access.trail(Letter::Read), access.used_on_trail(Letter::Read).len()), (&Visible::Nothing, 0));
 
     let own = world.verify(&token).unwrap();
     assert_eq!((own.tenant().name.as_str(), own.acting().name.as_str()), ("mercy", "mercy"));
