@@ -31,40 +31,46 @@ pub(super) fn push<R: Table>(
     after: Option<&Position>,
     tenant: i32,
 ) {
-    let limit = Limit::of(query, count, visible);
+    let rows = count.saturating_add(1);
+    let known = if order.is_of_tenant() && after.is_none() { Known::of(query, rows, visible) } else { None };
     let order = Ordered { order, after, tenant };
+    let limit = |sql: &mut Sql| {
+        match known {
+            Some(known) => sql.push(known.limit),
+            None => sql.push(" LIMIT ").bind(i64::from(rows)),
+        };
+    };
     match one_vital_code(query) {
         // A code that names a vital is found by `code1`. The rare Observation that names several vitals stands
         // under `*`; asking for both in one condition would cost the index its order.
         Some(code1) if R::TYPE == ResourceType::Observation => {
+            let code1 = known.map_or(Stands::Under(&code1), |known| Stands::UnderKnown(&code1, known.code1));
             sql.push("SELECT u.tenant, u.id, u.version, u.last_updated, u.patient, u.body, u.place FROM ((");
-            branch(sql, query, visible, order, Some(&code1));
-            limit.push(sql).push(") UNION ALL (");
-            branch(sql, query, visible, order, Some(SEVERAL));
-            limit.push(sql).push(")) u");
+            branch(sql, query, visible, order, code1);
+            limit(sql);
+            sql.push(") UNION ALL (");
+            branch(sql, query, visible, order, Stands::UnderSeveral);
+            limit(sql);
+            sql.push(")) u");
             order.order.push_of_union(sql);
         }
-        _ => branch(sql, query, visible, order, None),
+        _ => branch(sql, query, visible, order, Stands::Anywhere),
     }
-    limit.push(sql);
+    limit(sql);
 }
 
-/// `code1` of Observations that name several vitals.
-const SEVERAL: &str = "*";
-
-/// How many rows are read: one more than the page has, or some more than that.
+/// A first page of one vital of all patients, by its date. Code and size stand in the statement's text, so that PostgreSQL
+/// finds one plan as good as another and keeps it: to make one takes it longer than to read the page. Everything else is
+/// bound and has a plan of its own each time, since what is good for a rare code, patient or time is not for a frequent one.
 #[derive(Clone, Copy)]
-enum Limit {
-    /// In letters, of few numbers, so that PostgreSQL knows it and finds that a plan is as good for other values, too.
-    /// It keeps such a plan; making one for each page takes longer than reading it.
-    Known(&'static str),
-    /// Bound, so that every page has a plan of its own: what is good for a rare code or identifier is not for a
-    /// frequent one.
-    Bound(i64),
+struct Known {
+    code1: &'static str,
+    /// As many rows as are needed, or some more.
+    limit: &'static str,
 }
 
-impl Limit {
-    const KNOWN: [(u32, &'static str); 9] = [
+impl Known {
+    const LIMITS: [(u32, &'static str); 9] = [
         (2, " LIMIT 2"),
         (6, " LIMIT 6"),
         (11, " LIMIT 11"),
@@ -76,32 +82,40 @@ impl Limit {
         (1_001, " LIMIT 1001"),
     ];
 
-    fn of<R: Table>(query: &Query<R>, count: u32, visible: &Visible) -> Self {
-        let rows = count.saturating_add(1);
-        let bound = Self::Bound(i64::from(rows));
-        let code1 = one_vital_code(query);
-        let is_ordered = |filter: &Filter| {
-            matches!(filter, Filter::Date(..) | Filter::Subject(_))
-                || code1.as_deref().is_some_and(|it| says(it, filter))
-        };
-        let by_order = match Beside::of(query, visible) {
-            // A compartment has more than the patient's own index has.
-            Beside::Patient => !query.filters.iter().any(|filter| matches!(filter, Filter::Compartment(_))),
-            Beside::Nothing => query.sort.is_some() && query.filters.iter().all(is_ordered),
-        };
-        if R::TYPE != ResourceType::Observation || !by_order || predicate::looks_into_codes(visible) {
-            return bound;
-        }
-        let known = Self::KNOWN.iter().find(|(number, _)| *number >= rows);
-        known.map_or(bound, |(_, text)| Self::Known(text))
+    fn of<R: Table>(query: &Query<R>, rows: u32, visible: &Visible) -> Option<Self> {
+        let code1 = one_vital_code(query)?;
+        let is_all = query.filters.iter().all(|filter| says(&code1, filter)) && !predicate::looks_into_codes(visible);
+        let (_, limit) = Self::LIMITS.iter().find(|(number, _)| *number >= rows)?;
+        let vital = Vital::ALL.into_iter().find(|vital| coding(LOINC, vital.loinc()[0]) == code1)?;
+        Some(Self { code1: Self::code1(vital)?, limit }).filter(|_| is_all)
     }
 
-    fn push(self, sql: &mut Sql) -> &mut Sql {
-        match self {
-            Self::Known(text) => sql.push(text),
-            Self::Bound(rows) => sql.push(" LIMIT ").bind(rows),
-        }
+    /// The condition that a row is of this vital, of those that have one LOINC code.
+    const fn code1(vital: Vital) -> Option<&'static str> {
+        Some(match vital {
+            Vital::HeartRate => " AND x.code1 = '~l|8867-4'",
+            Vital::RespiratoryRate => " AND x.code1 = '~l|9279-1'",
+            Vital::BodyTemperature => " AND x.code1 = '~l|8310-5'",
+            Vital::BodyWeight => " AND x.code1 = '~l|29463-7'",
+            Vital::BodyHeight => " AND x.code1 = '~l|8302-2'",
+            Vital::Bmi => " AND x.code1 = '~l|39156-5'",
+            Vital::HeadCircumference => " AND x.code1 = '~l|9843-4'",
+            Vital::Spo2 | Vital::BloodPressure => return None,
+        })
     }
+}
+
+/// Where in the order of `code1` the rows of a branch stand.
+#[derive(Clone, Copy)]
+enum Stands<'c> {
+    /// Under this one.
+    Under(&'c str),
+    /// The same, with the condition as text.
+    UnderKnown(&'c str, &'static str),
+    /// Among those that name several vitals.
+    UnderSeveral,
+    /// Under any.
+    Anywhere,
 }
 
 /// Appends the statement that counts what is found on all pages together; no row where there is nothing.
@@ -119,25 +133,33 @@ struct Ordered<'a> {
     tenant: i32,
 }
 
-fn branch<R: Table>(sql: &mut Sql, query: &Query<R>, visible: &Visible, ordered: Ordered<'_>, code1: Option<&str>) {
+fn branch<R: Table>(sql: &mut Sql, query: &Query<R>, visible: &Visible, ordered: Ordered<'_>, stands: Stands<'_>) {
     let Ordered { order, after, tenant } = ordered;
     sql.push("SELECT x.tenant, x.id, x.version, x.last_updated, ").push(R::TEXTS.patient).push(" AS patient, x.body, ");
     sql.push(order.place()).push(" AS place").push(R::TEXTS.from);
-    let is_by_code = order.is_of_tenant() || one_patient(query, visible);
-    push_where(sql, query, visible, code1.filter(|_| is_by_code));
-    match code1 {
-        // In letters: how few they are, PostgreSQL cannot know of a value that is bound.
-        Some(SEVERAL) => {
-            sql.push(" AND x.code1 = '*'");
+    // Where an index by code gives the order, the code is said.
+    let said = match stands {
+        Stands::Under(code1) | Stands::UnderKnown(code1, _) if order.is_of_tenant() || one_patient(query, visible) => {
+            Some(code1)
         }
-        // The indexes by code and date give the order.
-        Some(code1) => {
+        _ => None,
+    };
+    push_where(sql, query, visible, said);
+    match stands {
+        Stands::Under(code1) => {
             sql.push(" AND x.code1 = ").bind(code1.to_owned());
         }
-        None if order.is_of_tenant() => {
+        Stands::UnderKnown(_, text) => {
+            sql.push(text);
+        }
+        // In letters: how few they are, PostgreSQL cannot know of a value that is bound.
+        Stands::UnderSeveral => {
+            sql.push(" AND x.code1 = '*'");
+        }
+        Stands::Anywhere if order.is_of_tenant() => {
             sql.push(" AND x.tenant = ").bind(tenant);
         }
-        None => {}
+        Stands::Anywhere => {}
     }
     if let Some(after) = after {
         order.push_after(sql, after);
@@ -201,4 +223,18 @@ fn one_vital_code<R: Table>(query: &Query<R>) -> Option<String> {
         },
         _ => None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_known_codes_are_those_of_the_vitals_that_have_one() {
+        for vital in Vital::ALL {
+            let expected = format!(" AND x.code1 = '{}'", coding(LOINC, vital.loinc()[0]));
+            let expected = (vital.loinc().len() == 1).then_some(expected);
+            assert_eq!(Known::code1(vital).map(str::to_owned), expected, "{}", vital.name());
+        }
+    }
 }
