@@ -270,8 +270,9 @@ async fn j33_an_issuer_that_answers_badly_never_had_keys_is_503_and_had_some_kee
 
 #[tokio::test]
 async fn j33_addresses_that_are_not_allowed_are_not_fetched_from() {
-    // Without the permission: loopback under any name is refused.
-    let server: &'static Server = Server::for_this_test(cluster::shared(), Options::default()).await;
+    // Without the permission: loopback under any name is refused. Nobody else is here who has it and looks after the same
+    // issuers.
+    let server: &'static Server = Server::for_this_test(cluster::alone().await, Options::default()).await;
     let world = World { server, tenant: Tenant::on(server).await };
     let key = Forge::p256();
     let trap = Publisher::start(Published::Keys(vec![key.jwk("k")])).await;
